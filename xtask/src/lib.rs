@@ -1,0 +1,32 @@
+//! The house-keeping of this repository: `cargo xtask test`, `cargo xtask ci`, `cargo xtask tidy`.
+//!
+//! ```text
+//!   main -> ci ----> process (one cargo command, timed)
+//!            |  \--> tidy    (rules no compiler checks)
+//!            v
+//!           test ---> needs  (what the tests want from the machine)
+//! ```
+//!
+//! Called by developers and by `.ci/run`; continuous integration does nothing that a developer
+//! cannot do here. The rules of `tidy` are also ordinary tests of this crate, so that a plain
+//! `cargo test` covers them.
+#![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
+
+pub mod ci;
+pub mod needs;
+pub mod process;
+pub mod test;
+pub mod tidy;
+
+use std::path::{Path, PathBuf};
+
+/// What a command returns: nothing, or the sentence to print before exiting with status 1.
+pub type Outcome = Result<(), String>;
+
+/// The root folder of the workspace this binary was built from.
+pub fn workspace_root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent()
+        .expect("xtask is a folder of the workspace")
+        .to_path_buf()
+}

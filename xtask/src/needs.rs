@@ -1,0 +1,142 @@
+//! What the tests want from the machine, each with a hint, and how to get it where we can.
+
+use std::ffi::OsString;
+use std::process::Command;
+
+use crate::Outcome;
+use crate::process::{self, works};
+
+/// One thing outside the repository that the tests use.
+pub struct Need {
+    /// What it is called, as a user would look for it.
+    pub name: &'static str,
+    /// What it is used for.
+    pub purpose: &'static str,
+    /// One line that says how to get it.
+    pub hint: &'static str,
+    /// Whether it is there.
+    pub present: fn() -> bool,
+    /// What happens without it.
+    pub otherwise: Otherwise,
+}
+
+/// What happens when a [`Need`] is not met.
+#[derive(Clone, Copy)]
+pub enum Otherwise {
+    /// Nothing can be tested. These Debian packages are installed where we may.
+    Install(&'static [&'static str]),
+    /// The tests run all the same; the text says what is different.
+    GoOn(&'static str),
+}
+
+/// Everything the tests of today use. SQLite is bundled and compiled from source: nothing to start.
+pub const NEEDS: &[Need] = &[
+    Need {
+        name: "C compiler",
+        purpose: "compiles the bundled SQLite",
+        hint: "apt-get install build-essential",
+        present: c_compiler,
+        otherwise: Otherwise::Install(&["build-essential"]),
+    },
+    Need {
+        name: "cargo-nextest",
+        purpose: "runs each test in its own process and ends hung ones",
+        hint: "cargo install cargo-nextest --locked",
+        present: nextest,
+        otherwise: Otherwise::GoOn("plain `cargo test` is used"),
+    },
+];
+
+/// Checks every need, says what it found, and installs what it can.
+///
+/// # Errors
+/// A sentence with the hint when something indispensable is missing.
+pub fn meet(needs: &[Need]) -> Outcome {
+    for need in needs {
+        if (need.present)() {
+            println!("needs {}: found", need.name);
+            continue;
+        }
+        match need.otherwise {
+            Otherwise::GoOn(how) => println!(
+                "needs {}: not found, {how} (it {}; {})",
+                need.name, need.purpose, need.hint
+            ),
+            Otherwise::Install(packages) => install(need, packages)?,
+        }
+    }
+    Ok(())
+}
+
+/// Whether `cargo nextest` is installed.
+pub fn nextest() -> bool {
+    works("cargo-nextest", &["nextest", "--version"])
+}
+
+fn c_compiler() -> bool {
+    works(
+        std::env::var_os("CC").unwrap_or_else(|| OsString::from("cc")),
+        &["--version"],
+    )
+}
+
+fn install(need: &Need, packages: &[&str]) -> Outcome {
+    let missing = || {
+        format!(
+            "{} is missing: it {} (hint: {})",
+            need.name, need.purpose, need.hint
+        )
+    };
+    if packages.is_empty() || !may_install() {
+        return Err(missing());
+    }
+    println!("needs {}: not found, installing {packages:?}", need.name);
+    let mut apt = Command::new("apt-get");
+    apt.env("DEBIAN_FRONTEND", "noninteractive")
+        .args(["install", "--yes", "--quiet"])
+        .args(packages);
+    process::run(&mut apt).map_err(|e| format!("{}; {e}", missing()))?;
+    if (need.present)() {
+        Ok(())
+    } else {
+        Err(missing())
+    }
+}
+
+fn may_install() -> bool {
+    works("sh", &["-c", "test \"$(id -u)\" = 0"]) && works("apt-get", &["--version"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missing(otherwise: Otherwise) -> Need {
+        Need {
+            name: "moon",
+            purpose: "lights the night",
+            hint: "wait for the evening",
+            present: || false,
+            otherwise,
+        }
+    }
+
+    #[test]
+    fn an_indispensable_need_fails_with_its_hint() {
+        let sentence = meet(&[missing(Otherwise::Install(&[]))]).expect_err("it must fail");
+        assert!(sentence.contains("moon is missing"), "{sentence}");
+        assert!(sentence.contains("wait for the evening"), "{sentence}");
+    }
+
+    #[test]
+    fn a_dispensable_need_does_not_fail() {
+        assert_eq!(meet(&[missing(Otherwise::GoOn("stars do"))]), Ok(()));
+    }
+
+    #[test]
+    fn every_need_has_a_hint_of_one_line() {
+        for need in NEEDS {
+            assert!(!need.hint.is_empty() && !need.hint.contains('\n'));
+        }
+    }
+}
