@@ -1,1 +1,5 @@
-//! flux-core
+//! The rules of Flux: pure, without input or output, runtime or clock.
+
+pub mod clock;
+pub mod ids;
+pub mod ports;
