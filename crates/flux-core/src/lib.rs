@@ -10,4 +10,14 @@
 //!                                 ports ◄────┴── commits ───────┘  (flux-store implements ports)
 //! ```
 
+pub mod branch;
 pub mod chart;
+pub mod clock;
+pub mod duration;
+pub mod expr;
+pub mod ids;
+pub mod ownership;
+pub mod ports;
+pub mod time_expression;
+pub mod value;
+pub mod walk;
