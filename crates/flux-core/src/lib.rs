@@ -18,6 +18,7 @@ pub mod expr;
 pub mod ids;
 pub mod ownership;
 pub mod ports;
+pub mod schedule;
 pub mod time_expression;
 pub mod value;
 pub mod walk;
