@@ -17,6 +17,10 @@ impl Walk {
     pub(super) fn begin(&mut self, id: NodeId, raw: Value) -> Result<Go, Fault> {
         let chart = Arc::clone(&self.chart);
         let node = chart.node(id);
+        if node.breaks.before && self.moved && super::leave::is_free(&node.kind) {
+            self.memory.at = Cursor::Enter { node: id, data: raw };
+            return Ok(Go::Stop(self.save()));
+        }
         let before = self.scope(node, &raw, None);
         if let Some(guard) = &node.guard
             && !holds(guard, &raw, &before)?

@@ -48,6 +48,7 @@ impl Walk {
             history.push(Happened::Omitted { count: omitted });
         }
         self.unsaved = false;
+        self.moved = false;
         self.parked_here = false;
         let node = self.node(self.memory.node()).reference.clone();
         Step::Commit(Box::new(Draft {

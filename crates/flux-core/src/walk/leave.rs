@@ -35,8 +35,12 @@ impl Walk {
         }
         let frame = self.memory.frames.pop().expect("the frame was there above");
         self.note_completed(node, &frame);
+        self.moved = true;
         let next = next.or_else(|| caught_then(node, &frame)).unwrap_or(node.next);
-        self.follow(node, next, output)
+        match self.follow(node, next, output)? {
+            Go::On if node.breaks.after && is_free(&node.kind) => Ok(Go::Stop(self.save())),
+            go => Ok(go),
+        }
     }
 
     /// Goes where the flow leads after a task that has been left.
@@ -120,6 +124,12 @@ fn caught_then(node: &Node, frame: &Frame) -> Option<Next> {
         }
         _ => None,
     }
+}
+
+/// Evaluated in line: actions and triggers commit where their result arrives instead.
+pub(super) fn is_free(kind: &Kind) -> bool {
+    is_composite(kind)
+        || matches!(kind, Kind::Set(_) | Kind::Switch(_) | Kind::Raise(_) | Kind::Emit(_))
 }
 
 fn is_composite(kind: &Kind) -> bool {

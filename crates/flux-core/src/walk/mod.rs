@@ -66,6 +66,8 @@ pub struct Walk {
     pending: Pending,
     /// Something happened since the last commit point that must not happen again.
     unsaved: bool,
+    /// Some task ended since the last commit point.
+    moved: bool,
     /// The commit point is a wait at this very place.
     parked_here: bool,
     /// Free steps since the last stop.
@@ -108,6 +110,7 @@ impl Walk {
             now: Timestamp::from_micros(0),
             pending: Pending::default(),
             unsaved: false,
+            moved: false,
             parked_here,
             steps: 0,
             runaway: false,
