@@ -1,0 +1,106 @@
+//! Takes due branches for as long as there are free slots, and hands each to a worker.
+
+use crate::event::EngineEvent;
+use crate::running::Standing;
+use crate::worker::{Shop, Worker};
+use flux_core::clock::Timestamp;
+use flux_core::ids::Incarnation;
+use flux_core::ports::branches::{ClaimRequest, Claims};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, TryAcquireError};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Branches taken by one claim.
+const BATCH: usize = 100;
+
+pub(crate) struct Claimer {
+    pub shop: Arc<Shop>,
+    pub me: Incarnation,
+    pub pool: Option<String>,
+    pub slots: Arc<Semaphore>,
+    pub workers: TaskTracker,
+    pub poll: Duration,
+    /// Ends the claiming; the workers go on.
+    pub end: CancellationToken,
+}
+
+impl Claimer {
+    pub async fn run(self) {
+        while !self.end.is_cancelled() {
+            let pause = self.pass().await;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.shop.nudge.notified() => {}
+                () = self.end.cancelled() => {}
+            }
+        }
+    }
+
+    /// One round: claims until there is no slot or no work left; how long to pause then.
+    async fn pass(&self) -> Duration {
+        loop {
+            // Waiting for the first slot here keeps a full engine from asking the store at all.
+            let Ok(first) = Arc::clone(&self.slots).acquire_owned().await else {
+                return self.poll;
+            };
+            drop(first);
+            if self.end.is_cancelled() || self.shop.running.standing() != Standing::Full {
+                return self.poll.min(Duration::from_millis(100));
+            }
+            let free = self.slots.available_permits().clamp(1, BATCH);
+            let claims = match self.claim(free).await {
+                Ok(claims) => claims,
+                Err(error) => {
+                    tracing::warn!(engine.id = %self.me, "cannot claim: {error}; trying again");
+                    return self.poll.max(Duration::from_millis(200));
+                }
+            };
+            let (taken, next_due) = (claims.branches.len(), claims.next_due);
+            self.hand_out(claims);
+            if taken < free {
+                return self.pause(next_due);
+            }
+        }
+    }
+
+    async fn claim(&self, free: usize) -> Result<Claims, flux_core::ports::Error> {
+        let request = ClaimRequest {
+            owner: self.me,
+            limit: free as u32,
+            pool: self.pool.clone(),
+            now: self.shop.clock.now(),
+        };
+        self.shop.branches.claim(request).await
+    }
+
+    fn hand_out(&self, claims: Claims) {
+        for claimed in claims.branches {
+            // Only this task takes slots, so that there are as many as were free above.
+            let slot = match Arc::clone(&self.slots).try_acquire_owned() {
+                Ok(slot) => Some(slot),
+                Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => None,
+            };
+            let (run, branch) = (claimed.run, claimed.branch);
+            let event = EngineEvent::Claimed { run, branch, lost: claimed.lost };
+            let _listeners = self.shop.events.send(event);
+            let (entry, stop) = self.shop.running.enter(branch, claimed.fence.epoch);
+            let worker = Worker::new(Arc::clone(&self.shop), claimed, stop);
+            self.workers.spawn(async move {
+                worker.drive().await;
+                drop(entry);
+                drop(slot);
+            });
+        }
+    }
+
+    fn pause(&self, next_due: Option<Timestamp>) -> Duration {
+        let now = self.shop.clock.now();
+        match next_due {
+            // At least a millisecond: a due time that passed meanwhile is found by the next claim.
+            Some(due) => due.since(now).clamp(Duration::from_millis(1), self.poll),
+            None => self.poll,
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The pass that fires due schedules: observe, plan, execute, report.
+
+use crate::submit::{RunOptions, new_run};
+use crate::worker::Shop;
+use flux_core::clock::Timestamp;
+use flux_core::ports::Error;
+use flux_core::ports::definitions::{Definitions, Firing, ScheduleRecord};
+use flux_core::schedule;
+use flux_core::value::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) struct Schedules {
+    pub shop: Arc<Shop>,
+    pub definitions: Arc<dyn Definitions>,
+    pub end: CancellationToken,
+}
+
+impl Schedules {
+    /// How often to look; a due schedule fires at most this late.
+    const EVERY: Duration = Duration::from_secs(1);
+
+    pub async fn run(self) {
+        while !self.end.is_cancelled() {
+            if let Err(error) = self.pass().await {
+                tracing::warn!("cannot fire schedules: {error}; trying again");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(Self::EVERY) => {}
+                () = self.end.cancelled() => {}
+            }
+        }
+    }
+
+    async fn pass(&self) -> Result<(), Error> {
+        let now = self.shop.clock.now();
+        for record in self.definitions.schedules().await? {
+            if let Some(due) = record.due_at.filter(|due| *due <= now) {
+                self.fire(&record, due, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn fire(&self, record: &ScheduleRecord, due: Timestamp, now: Timestamp) -> Result<(), Error> {
+        let chart = match self.shop.charts.get(&record.chart).await {
+            Ok(chart) => chart,
+            Err(error) => {
+                tracing::error!(workflow = %record.name, "cannot fire its schedule: {error}");
+                return Ok(());
+            }
+        };
+        let Some(rule) = &chart.schedule else { return Ok(()) };
+        let plan = schedule::plan(rule, due, record.last_run_ended, now);
+        let runs: Vec<_> = (0..plan.runs)
+            .map(|_| new_run(&chart, &Value::default(), RunOptions::default(), now))
+            .collect();
+        let count = runs.len();
+        let firing = Firing { name: record.name.clone(), due_at: due, next: plan.next, runs };
+        if self.definitions.fire(firing).await? {
+            tracing::info!(workflow = %record.name, due = %due, runs = count, "schedule fired");
+            self.shop.nudge.notify_one();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,206 @@
+//! SIGKILL at random moments, real processes, and a witness outside the engine that says what
+//! really ran. `FLUX_CRASH_ROUNDS` sets the number of kills, `FLUX_CRASH_SEED` repeats a run.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use flux_testkit::{Flux, FluxBuilder, Trace, Witness, wait_until};
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Steps of each branch of the definition.
+const STEPS: usize = 6;
+
+/// Small, seeded, good enough to choose moments (xorshift).
+struct Dice(u64);
+
+impl Dice {
+    fn new() -> Dice {
+        let seed = std::env::var("FLUX_CRASH_SEED").ok().and_then(|seed| seed.parse().ok());
+        let clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
+        let seed = seed.unwrap_or_else(clock) | 1;
+        eprintln!("FLUX_CRASH_SEED={seed}");
+        Dice(seed)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+fn rounds(default: u64) -> u64 {
+    std::env::var("FLUX_CRASH_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(default)
+}
+
+fn steps(witness: &Witness, prefix: &str, broken: &[usize]) -> String {
+    let mut text = String::new();
+    for step in 0..STEPS {
+        let mark = if broken.contains(&step) { "before" } else { "none" };
+        let metadata = match broken {
+            [] => String::new(),
+            _ => format!(", metadata: {{ flux: {{ break: {mark} }} }}"),
+        };
+        let command = format!("{}; sleep 0.05", witness.command()).replace('\'', "''");
+        text.push_str(&format!(
+            "- {prefix}{step}: {{ run: {{ shell: {{ command: '{command}' }} }}{metadata} }}\n"
+        ));
+    }
+    text
+}
+
+fn indent(text: &str, by: usize) -> String {
+    text.lines().map(|line| format!("{}{line}\n", " ".repeat(by))).collect()
+}
+
+fn document(breaks: &str, body: &str) -> String {
+    format!(
+        "document:\n  dsl: '1.0.3'\n  namespace: test\n  name: crash-{breaks}\n  version: '1.0.0'\n  \
+         metadata: {{ flux: {{ breaks: {breaks} }} }}\ndo:\n{body}"
+    )
+}
+
+struct Cluster {
+    engine: Flux,
+}
+
+impl Cluster {
+    fn start(definition: &str, runs: usize) -> Cluster {
+        let builder = FluxBuilder::new(env!("CARGO_BIN_EXE_flux"))
+            .env("FLUX_FAILOVER_TIME_WINDOW", "+1s")
+            .env("FLUX_POISON_LIMIT", "1000000")
+            .args(["start"]);
+        std::fs::write(builder.directory().join("crash.yaml"), definition).unwrap();
+        let cluster = Cluster { engine: builder.spawn() };
+        cluster.flux(&["submit", "crash.yaml", "--count", &runs.to_string()]);
+        cluster
+    }
+
+    /// Output of a client command beside the engine.
+    fn flux(&self, args: &[&str]) -> String {
+        let mut client = FluxBuilder::beside(&self.engine).args(args).spawn();
+        let status = client.wait(PATIENCE);
+        assert!(status.success(), "flux {args:?}: {:?}", client.stderr());
+        client.stdout().join("\n")
+    }
+
+    fn completed(&self) -> usize {
+        let list = self.flux(&["list", "--state", "completed", "--limit", "1000", "-o", "json"]);
+        let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+        let runs = list.get("runs").unwrap_or(&list);
+        runs.as_array().unwrap().len()
+    }
+
+    /// Kills and restarts the engine at random moments, then lets the runs end.
+    fn torment(&mut self, dice: &mut Dice, kills: u64, runs: usize) {
+        for _ in 0..kills {
+            let moment = std::time::Instant::now() + Duration::from_millis(dice.below(2_500));
+            wait_until("the moment has come", PATIENCE, || std::time::Instant::now() >= moment);
+            self.engine.restart();
+        }
+        wait_until("all runs have completed", PATIENCE * 3, || self.completed() == runs);
+    }
+}
+
+/// What each branch did, in order of the witness: numbers of its steps.
+fn by_branch(witness: &Witness) -> BTreeMap<String, Vec<(usize, Trace)>> {
+    let mut branches: BTreeMap<String, Vec<(usize, Trace)>> = BTreeMap::new();
+    for trace in witness.traces() {
+        let branch = trace.key.split('/').next().unwrap().to_owned();
+        let step = trace.node.trim_end_matches(|c: char| !c.is_ascii_digit());
+        let step = step.chars().last().unwrap().to_digit(10).unwrap() as usize;
+        branches.entry(branch).or_default().push((step, trace));
+    }
+    branches
+}
+
+#[test]
+fn process_killed_at_random_no_finished_action_runs_again_and_none_is_skipped() {
+    let mut dice = Dice::new();
+    let witness = Witness::new();
+    let (left, right) = (steps(&witness, "l", &[]), steps(&witness, "r", &[]));
+    let body = format!(
+        "  - both:\n      fork:\n        branches:\n          - left:\n              do:\n{}          - right:\n              do:\n{}",
+        indent(&left, 16),
+        indent(&right, 16)
+    );
+    let runs = 4;
+    let mut cluster = Cluster::start(&document("every-action", &body), runs);
+    cluster.torment(&mut dice, rounds(12), runs);
+    let branches = by_branch(&witness);
+    assert_eq!(branches.len(), runs * 2);
+    for (branch, trail) in branches {
+        let mut done = 0;
+        for (step, trace) in &trail {
+            // The same step again was in flight when the engine died; a lower one had finished.
+            assert!(
+                *step == done || *step + 1 == done,
+                "branch {branch}: step {step} after {done} finished or begun: {trace:?}"
+            );
+            done = step + 1;
+        }
+        assert_eq!(done, STEPS, "branch {branch} left steps out");
+    }
+}
+
+#[test]
+fn process_killed_at_random_marked_rolls_back_exactly_to_the_break() {
+    let mut dice = Dice::new();
+    let witness = Witness::new();
+    let breaks = [2, 4];
+    let body = indent(&steps(&witness, "s", &breaks), 2);
+    let runs = 4;
+    let mut cluster = Cluster::start(&document("marked", &body), runs);
+    cluster.torment(&mut dice, rounds(12), runs);
+    let branches = by_branch(&witness);
+    assert_eq!(branches.len(), runs);
+    for (branch, trail) in branches {
+        let mut last: Option<usize> = None;
+        for (step, trace) in &trail {
+            let restart = last.map(|last| breaks.iter().rev().copied().find(|b| *b <= last).unwrap_or(0));
+            let goes_on = *step == last.map_or(0, |last| last + 1);
+            // A break whose commit came before its action began is a restart point without a trace.
+            let unseen = last.is_some_and(|last| breaks.contains(&(last + 1)) && *step == last + 1);
+            assert!(
+                goes_on || unseen || Some(*step) == restart,
+                "branch {branch}: step {step} after {last:?}: {trace:?}"
+            );
+            last = Some(*step);
+        }
+        assert_eq!(last, Some(STEPS - 1), "branch {branch} left steps out");
+    }
+}
+
+#[test]
+fn process_frozen_past_its_window_wakes_up_fenced() {
+    let witness = Witness::new();
+    let command = format!("{}; sleep 0.3", witness.command()).replace('\'', "''");
+    let body: String = (0..STEPS)
+        .map(|step| format!("  - s{step}: {{ run: {{ shell: {{ command: '{command}' }} }} }}\n"))
+        .collect();
+    let cluster = Cluster::start(&document("every-action", &body), 1);
+    wait_until("the first step ran", PATIENCE, || !witness.traces().is_empty());
+    cluster.engine.stop();
+    let second = FluxBuilder::beside(&cluster.engine)
+        .env("FLUX_FAILOVER_TIME_WINDOW", "+1s")
+        .args(["start"])
+        .spawn();
+    let before = witness.traces().len();
+    wait_until("the second engine took over", PATIENCE, || witness.traces().len() > before + 1);
+    cluster.engine.cont();
+    wait_until("the run has completed", PATIENCE, || cluster.completed() == 1);
+    for (branch, trail) in by_branch(&witness) {
+        let mut highest = 0;
+        let mut done = 0;
+        for (step, trace) in &trail {
+            assert!(trace.epoch >= highest, "branch {branch}: a stale owner acted: {trace:?}");
+            assert!(*step == done || *step + 1 == done, "branch {branch}: {trace:?} after {done}");
+            highest = trace.epoch;
+            done = step + 1;
+        }
+        assert_eq!(done, STEPS);
+    }
+    drop(second);
+}
