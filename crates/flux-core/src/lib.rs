@@ -10,4 +10,9 @@
 //!                                 ports ◄────┴── commits ───────┘  (flux-store implements ports)
 //! ```
 
+pub mod branch;
 pub mod chart;
+pub mod clock;
+pub mod duration;
+pub mod ids;
+pub mod ports;
