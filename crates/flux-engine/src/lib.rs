@@ -1,1 +1,4 @@
 //! flux-engine
+
+pub mod action;
+pub mod trigger;

@@ -1,1 +1,25 @@
-//! flux-testkit
+//! What the tests of the other crates share: real servers and real processes on this machine, and
+//! ways to wait for them. Used by dev-dependencies only, so it panics instead of returning errors.
+//!
+//! - [`Stub`]: an HTTP(S) server whose answers the test decides; [`petstore`] and [`httpbin`] are
+//!   the two public services that the conformance kit calls.
+//! - [`gherkin`]: reads the conformance kit.
+//! - [`Flux`]: the real `flux` binary, to be started, stopped, killed and read.
+//! - [`Witness`]: a file in which actions leave traces, to count and order them.
+//! - [`wait_until`], [`wait_until_async`]: wait for a predicate instead of sleeping for luck.
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "every helper panics when the test's world is broken: that is its way to fail a test"
+)]
+
+mod flux;
+pub mod gherkin;
+mod stub;
+mod wait;
+mod witness;
+
+pub use flux::{Flux, FluxBuilder};
+pub use stub::services::{conformance, httpbin, petstore};
+pub use stub::{Answer, Asked, Manner, Stub};
+pub use wait::{wait_until, wait_until_async};
+pub use witness::{Trace, Witness};
