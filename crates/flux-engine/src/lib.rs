@@ -1,4 +1,29 @@
-//! flux-engine
+//! Runs branches: claims them from the store, walks them through their charts, performs their
+//! actions, commits at transaction breaks, gives them back on a drain.
+//!
+//! The binary starts an [`Engine`] and hands it the ports; nothing here knows SQL, the definition
+//! language, or how engines talk to each other.
+//!
+//! ```text
+//!   claimer ──claims──► worker ──► flux_core::walk ──► action / trigger
+//!      ▲ nudge             │ commit
+//!      └───────────────────┴──────► ports (flux-store)        membership (flux-failover)
+//! ```
 
 pub mod action;
+mod charts;
+mod claimer;
+mod config;
+mod engine;
+mod event;
+mod running;
+mod schedules;
+mod submit;
 pub mod trigger;
+mod watch;
+mod worker;
+
+pub use config::{Config, MembersFactory, Stores};
+pub use engine::{Engine, StartError};
+pub use event::EngineEvent;
+pub use submit::{RunOptions, deploy, new_run};

@@ -199,8 +199,10 @@ impl Worker {
 
     async fn look(&mut self, look: Look) -> Event {
         let now = self.shop.clock.now();
-        match trigger::file::look(&look.pattern, look.stable, now).await {
-            Ok(found) => Event::Looked(found),
+        // What the look before saw is not kept: the modification time says enough.
+        match trigger::file::look(&look.pattern, look.stable, None, now).await {
+            Ok(trigger::file::Look::Found(file)) => Event::Looked(Some(file)),
+            Ok(trigger::file::Look::NotYet(_)) => Event::Looked(None),
             Err(fault) => Event::Failed(fault),
         }
     }

@@ -1,0 +1,270 @@
+//! One engine: membership, claimer, workers and passes, from its start to its drain.
+
+use crate::action::Actions;
+use crate::charts::Charts;
+use crate::claimer::Claimer;
+use crate::config::{Config, Stores};
+use crate::event::EngineEvent;
+use crate::running::{Running, Standing};
+use crate::schedules::Schedules;
+use crate::watch::Watch;
+use crate::worker::Shop;
+use flux_core::chart::Compiler;
+use flux_core::clock::Clock;
+use flux_core::ids::Incarnation;
+use flux_core::ownership::{Timing, Trust};
+use flux_failover::{Membership, MembershipConfig};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, Semaphore, broadcast};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Events kept for a slow listener.
+const EVENTS: usize = 65_536;
+
+/// Why an engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting of the actions is wrong.
+    #[error("{0}")]
+    Actions(String),
+    /// It could not join.
+    #[error(transparent)]
+    Join(#[from] flux_failover::JoinError),
+}
+
+/// A running engine. Dropping it stops it like a crash; [`Engine::drain`] is the clean end.
+pub struct Engine {
+    shop: Arc<Shop>,
+    end: CancellationToken,
+    drain: CancellationToken,
+    keeper: Option<JoinHandle<()>>,
+    incarnation: Incarnation,
+}
+
+impl Engine {
+    /// Joins the cluster and begins to claim.
+    ///
+    /// # Errors
+    /// When a setting is wrong or the cluster is full.
+    pub async fn start(
+        config: Config,
+        stores: Stores,
+        compiler: Arc<dyn Compiler>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Engine, StartError> {
+        let mut actions = config.actions.clone();
+        actions.kill_grace = actions.kill_grace.min(Timing::of(config.window).kill_budget());
+        let (events, _) = broadcast::channel(EVENTS);
+        let shop = Arc::new(Shop {
+            branches: Arc::clone(&stores.branches),
+            charts: Charts::new(Arc::clone(&stores.definitions), compiler),
+            actions: Actions::new(actions).map_err(StartError::Actions)?,
+            clock: Arc::clone(&clock),
+            events,
+            nudge: Notify::new(),
+            running: Running::new(),
+            version: config.version,
+        });
+        let membership = join(&config, &stores, &clock).await?;
+        let incarnation = membership.incarnation();
+        let (end, drain) = (CancellationToken::new(), CancellationToken::new());
+        let keeper = Keeper {
+            shop: Arc::clone(&shop),
+            slots: Arc::new(Semaphore::new(config.concurrency as usize)),
+            config,
+            stores,
+            clock,
+            end: end.clone(),
+            drain: drain.clone(),
+        };
+        let keeper = Some(tokio::spawn(keeper.keep(membership)));
+        Ok(Engine { shop, end, drain, keeper, incarnation })
+    }
+
+    /// What happens in this engine from now on.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<EngineEvent> {
+        self.shop.events.subscribe()
+    }
+
+    /// The incarnation it started as; a later one after it had to step down.
+    #[must_use]
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
+    /// Says that work was made ready for it.
+    pub fn nudge(&self) {
+        self.shop.nudge.notify_one();
+    }
+
+    /// Stops claiming, lets each branch come to its next commit point, gives it back, leaves.
+    /// Actions that go on for longer than the drain time-out are stopped.
+    pub async fn drain(mut self) {
+        self.drain.cancel();
+        if let Some(keeper) = self.keeper.take()
+            && let Err(error) = keeper.await
+        {
+            tracing::error!("the engine ended with an error: {error}");
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.end.cancel();
+        self.shop.running.stand(Standing::Lost);
+    }
+}
+
+async fn join(
+    config: &Config,
+    stores: &Stores,
+    clock: &Arc<dyn Clock>,
+) -> Result<Membership, flux_failover::JoinError> {
+    let members = Arc::clone(&stores.members);
+    let membership = MembershipConfig {
+        name: config.name.clone(),
+        window: config.window,
+        version: config.version.to_owned(),
+        poison_limit: config.poison_limit,
+        max_cluster_size: config.max_cluster_size,
+    };
+    Membership::start(membership, members, Arc::clone(clock)).await
+}
+
+/// Keeps the engine in the cluster: one life as a member after the other, until it drains.
+struct Keeper {
+    shop: Arc<Shop>,
+    slots: Arc<Semaphore>,
+    config: Config,
+    stores: Stores,
+    clock: Arc<dyn Clock>,
+    end: CancellationToken,
+    drain: CancellationToken,
+}
+
+impl Keeper {
+    async fn keep(self, mut membership: Membership) {
+        loop {
+            let me = membership.incarnation();
+            let _listeners = self.shop.events.send(EngineEvent::Joined(me));
+            let drained = self.live(&membership).await;
+            if drained || self.end.is_cancelled() {
+                membership.leave().await;
+                return;
+            }
+            let _listeners = self.shop.events.send(EngineEvent::SteppedDown(me));
+            tracing::error!(
+                engine.id = %me,
+                "lost the trust window: everything it ran was stopped; joining anew"
+            );
+            membership.abandon();
+            membership = match self.rejoin().await {
+                Some(membership) => membership,
+                None => return,
+            };
+        }
+    }
+
+    /// One life as a member; true when it ended by a drain, false when trust was lost.
+    async fn live(&self, membership: &Membership) -> bool {
+        let me = membership.incarnation();
+        self.shop.running.stand(Standing::NoNewActions);
+        let life = self.end.child_token();
+        let claiming = life.child_token();
+        let workers = TaskTracker::new();
+        let tasks = TaskTracker::new();
+        let claimer = Claimer {
+            shop: Arc::clone(&self.shop),
+            me,
+            pool: self.config.pool.clone(),
+            slots: Arc::clone(&self.slots),
+            workers: workers.clone(),
+            poll: self.config.poll,
+            end: claiming.clone(),
+        };
+        tasks.spawn(claimer.run());
+        let watch = Watch { shop: Arc::clone(&self.shop), me, end: life.clone() };
+        tasks.spawn(watch.run());
+        if self.config.pool.is_none() {
+            let (shop, definitions) = (Arc::clone(&self.shop), Arc::clone(&self.stores.definitions));
+            tasks.spawn(Schedules { shop, definitions, end: claiming.clone() }.run());
+        }
+        let drained = tokio::select! {
+            () = self.follow_trust(membership) => false,
+            () = self.drained(membership, &claiming, &workers) => true,
+            () = self.end.cancelled() => false,
+        };
+        if !drained {
+            self.shop.running.stand(Standing::Lost);
+        }
+        life.cancel();
+        workers.close();
+        workers.wait().await;
+        tasks.close();
+        tasks.wait().await;
+        drained
+    }
+
+    /// Keeps the workers' standing in step with the trust window until it is lost.
+    async fn follow_trust(&self, membership: &Membership) {
+        let mut changes = membership.trust_changes();
+        loop {
+            let standing = match *changes.borrow_and_update() {
+                Trust::Full => Standing::Full,
+                Trust::NoNewActions => Standing::NoNewActions,
+                Trust::StopActions | Trust::Lost => return,
+            };
+            let draining = matches!(
+                self.shop.running.standing(),
+                Standing::Draining | Standing::DrainNow
+            );
+            if !draining {
+                self.shop.running.stand(standing);
+                self.shop.nudge.notify_one();
+            }
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn drained(
+        &self,
+        membership: &Membership,
+        claiming: &CancellationToken,
+        workers: &TaskTracker,
+    ) {
+        self.drain.cancelled().await;
+        claiming.cancel();
+        membership.drain().await;
+        self.shop.running.stand(Standing::Draining);
+        workers.close();
+        let running = self.shop.running.count();
+        tracing::info!(running, "draining: each branch goes on to its next commit point");
+        if tokio::time::timeout(self.config.drain_timeout, workers.wait()).await.is_err() {
+            tracing::warn!("the drain time-out passed; stopping the actions that still run");
+            self.shop.running.stand(Standing::DrainNow);
+            workers.wait().await;
+        }
+    }
+
+    /// Tries for ever, unless the engine ends.
+    async fn rejoin(&self) -> Option<Membership> {
+        loop {
+            match join(&self.config, &self.stores, &self.clock).await {
+                Ok(membership) => return Some(membership),
+                Err(error) => tracing::warn!("cannot join: {error}; trying again"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                () = self.drain.cancelled() => return None,
+                () = self.end.cancelled() => return None,
+            }
+        }
+    }
+}
