@@ -42,6 +42,8 @@ pub(crate) struct Worker {
     claimed: Claimed,
     fence: Fence,
     stop: Stop,
+    /// An action ended since the last commit: a drain waits for the next commit point.
+    unsaved: bool,
 }
 
 /// The branch is no longer in our hands.
@@ -50,7 +52,7 @@ struct Gone;
 impl Worker {
     pub fn new(shop: Arc<Shop>, claimed: Claimed, stop: Stop) -> Worker {
         let fence = claimed.fence;
-        Worker { shop, claimed, fence, stop }
+        Worker { shop, claimed, fence, stop, unsaved: false }
     }
 
     /// Drives the branch until it waits, ends, is given back or is lost.
@@ -125,8 +127,12 @@ impl Worker {
     }
 
     async fn perform(&mut self, perform: Perform) -> Result<Event, Gone> {
-        if self.stop.wanted().is_some() {
-            return Err(self.release(ReleaseTo::Ready).await);
+        match self.stop.wanted() {
+            Some(StopReason::Lost) => return Err(Gone),
+            Some(StopReason::Drain) if !self.unsaved => {
+                return Err(self.release(ReleaseTo::Ready).await);
+            }
+            Some(StopReason::Drain) | None => {}
         }
         self.stop.trusted().await.map_err(|_| Gone)?;
         let Perform { kind, with, task, node, key, attempt, deadline } = perform;
@@ -158,6 +164,7 @@ impl Worker {
             Event::TimedOut => Some(Fault::new(FaultKind::Timeout, "stopped at its deadline")),
             _ => None,
         };
+        self.unsaved = true;
         let took = self.shop.clock.now().since(began);
         self.tell(EngineEvent::ActionEnded { run, branch, task, node, fault, took });
         Ok(event)
@@ -267,6 +274,7 @@ impl Worker {
             return Err(Gone);
         };
         self.fence.commit_no = commit_no;
+        self.unsaved = false;
         self.shop.running.cancelled(&cancelled);
         if woke {
             self.shop.nudge.notify_one();
