@@ -1,1 +1,3 @@
 //! flux-core
+pub mod expr;
+pub mod value;
