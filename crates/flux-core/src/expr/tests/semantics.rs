@@ -1,6 +1,7 @@
+//! What expressions mean: jq.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use super::{EvalError, Expr, Scope};
+use crate::expr::{EvalError, Expr, Scope};
 use crate::value::{parse, to_json};
 
 fn eval(text: &str, input: &str) -> Result<String, EvalError> {
