@@ -234,7 +234,7 @@ impl Walk {
         let json = event.to_string();
         self.pending.published.push(crate::ports::runs::Event { id, source, kind, json });
         self.unsaved = true;
-        Ok(value::from_serde(&event))
+        Ok(value::from_serde(event))
     }
 
     /// A number that is never used again by the branch, not even by another attempt.
@@ -284,6 +284,6 @@ fn read_instant(
     let value = template.eval(input, scope)?;
     let text = value::as_str(&value).unwrap_or_default();
     text.parse::<TimeExpression>()
-        .map(|expression| expression.after(now))
+        .and_then(|expression| expression.after(now))
         .map_err(|error| Fault::new(FaultKind::Validation, error.to_string()))
 }

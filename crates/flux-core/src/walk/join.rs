@@ -118,7 +118,7 @@ impl Walk {
             let Some(output) = output_of(arrival) else { continue };
             if let Some(branch_context) = &arrival.context {
                 let patch = value::diff(&base, &read(Some(branch_context))?);
-                context = value::merge_patch(&context, &patch);
+                context = value::merge_patch(context, &patch);
             }
             let output = read(Some(output))?;
             if fork.compete {

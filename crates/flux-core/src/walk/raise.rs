@@ -58,7 +58,7 @@ impl Walk {
     fn catch_scope(&self, frame: &Frame, block: &Try, fault: &Fault) -> Scope {
         let node = self.chart.node(frame.node);
         let mut scope = self.scope(node, &frame.input, Some(&frame.input));
-        scope.set(&block.name, fault_value(fault));
+        scope.set(block.name.clone(), fault_value(fault));
         scope
     }
 

@@ -33,7 +33,7 @@ impl Constants {
 /// As the DSL gives instants: `{iso8601, epoch: {seconds, milliseconds}}`.
 fn started_at(at: crate::clock::Timestamp) -> Value {
     let micros = at.as_micros();
-    value::from_serde(&serde_json::json!({
+    value::from_serde(serde_json::json!({
         "iso8601": at.to_string(),
         "epoch": { "seconds": micros / 1_000_000, "milliseconds": micros / 1_000 },
     }))
@@ -49,7 +49,7 @@ impl Walk {
         scope.set("input", input.unwrap_or(raw).clone());
         scope.set("task", self.task(node, raw));
         for variable in self.locals() {
-            scope.set(&variable.name, variable.value);
+            scope.set(variable.name, variable.value);
         }
         scope
     }
@@ -117,7 +117,7 @@ impl Walk {
 /// An error as data.
 pub(super) fn fault_value(fault: &Fault) -> Value {
     let json = serde_json::to_value(fault).expect("a fault is plain data");
-    value::from_serde(&json)
+    value::from_serde(json)
 }
 
 /// Whether a condition holds: jq's notion of truth.

@@ -1,0 +1,6 @@
+//! Tests of the expression layer.
+
+mod attacks;
+mod fuzz;
+mod refusals;
+mod semantics;
