@@ -2,4 +2,6 @@
 
 pub mod clock;
 pub mod ids;
+pub mod ownership;
 pub mod ports;
+pub mod time_expression;
