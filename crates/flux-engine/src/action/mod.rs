@@ -12,6 +12,8 @@ mod http;
 mod process;
 mod script;
 mod shell;
+#[cfg(test)]
+mod tests;
 mod with;
 
 use flux_core::chart::{ActionKind, Fault, FaultKind};

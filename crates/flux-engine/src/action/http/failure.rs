@@ -50,9 +50,11 @@ pub(super) fn fault(name: &str, error: reqwest::Error) -> Fault {
 }
 
 fn causes(error: &reqwest::Error) -> Vec<&(dyn Error + 'static)> {
-    let mut causes: Vec<&(dyn Error + 'static)> = vec![error];
-    while let Some(cause) = causes.last().and_then(|last| last.source()) {
+    let mut causes = Vec::new();
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(cause) = next {
         causes.push(cause);
+        next = cause.source();
     }
     causes
 }
