@@ -59,11 +59,12 @@ fn causes(error: &reqwest::Error) -> Vec<&(dyn Error + 'static)> {
     causes
 }
 
-/// The cause as that type; an `io::Error` hides its inside from `source`.
+/// The cause as that type. An `io::Error` hides what it wraps from `source`, and TLS errors arrive
+/// in several such wrappings.
 fn find<'a, T: Error + 'static>(cause: &'a (dyn Error + 'static)) -> Option<&'a T> {
     cause.downcast_ref::<T>().or_else(|| {
         let inner = cause.downcast_ref::<io::Error>()?.get_ref()?;
-        inner.downcast_ref::<T>()
+        find(inner)
     })
 }
 

@@ -261,25 +261,38 @@ async fn it_runs_where_the_task_says() {
     }
 }
 
-/// Starts a shell whose grandchild ignores SIGTERM, and gives the grandchild's process id.
-async fn stubborn(
-    grace: Duration,
-    cancel: CancellationToken,
-) -> (tokio::task::JoinHandle<Result<Value, Fault>>, String) {
-    let folder = tempfile::tempdir().expect("a directory");
-    let path = folder.path().join("pid");
-    let command = "(trap '' TERM; sh -c 'echo $PPID > \"$1.tmp\"; mv \"$1.tmp\" \"$1\"' x \"$1\"; \
-                   while :; do sleep 0.05; done) & wait";
-    let with = json!({"command": command, "arguments": [path.to_string_lossy()]});
-    let actions = actions(Config {
-        kill_grace: grace,
-        ..Config::default()
-    });
-    let request = request(Shell, &with);
-    let task = tokio::spawn(async move { actions.perform(request, cancel).await });
-    wait_until_async("the grandchild runs", LONG, async || path.exists()).await;
-    let pid = std::fs::read_to_string(path).expect("the grandchild's id");
-    (task, pid.trim().to_owned())
+/// A shell whose grandchild ignores SIGTERM and works on.
+struct Stubborn {
+    task: tokio::task::JoinHandle<Result<Value, Fault>>,
+    grandchild: String,
+    folder: tempfile::TempDir,
+}
+
+impl Stubborn {
+    async fn start(grace: Duration, cancel: CancellationToken) -> Stubborn {
+        let folder = tempfile::tempdir().expect("a directory");
+        let command = "(trap '' TERM; sh -c 'echo $PPID > tmp; mv tmp pid'; \
+                       while :; do echo >> work; sleep 0.01; done) & wait";
+        let with = json!({"command": command, "workingDirectory": folder.path()});
+        let actions = actions(Config {
+            kill_grace: grace,
+            ..Config::default()
+        });
+        let request = request(Shell, &with);
+        let task = tokio::spawn(async move { actions.perform(request, cancel).await });
+        let path = folder.path().join("pid");
+        wait_until_async("the grandchild runs", LONG, async || path.exists()).await;
+        let grandchild = std::fs::read_to_string(path).expect("the grandchild's id");
+        Stubborn {
+            task,
+            grandchild: grandchild.trim().to_owned(),
+            folder,
+        }
+    }
+
+    fn work(&self) -> u64 {
+        std::fs::metadata(self.folder.path().join("work")).map_or(0, |file| file.len())
+    }
 }
 
 /// A killed orphan may stay a zombie where nobody adopts it.
@@ -291,11 +304,18 @@ fn alive(pid: &str) -> bool {
 #[tokio::test]
 async fn cancelling_ends_the_whole_group_before_it_returns() {
     let cancel = CancellationToken::new();
-    let (task, pid) = stubborn(Duration::from_millis(200), cancel.clone()).await;
-    assert!(alive(&pid));
+    let mut stubborn = Stubborn::start(Duration::from_millis(200), cancel.clone()).await;
+    wait_until_async("it works", LONG, async || stubborn.work() > 0).await;
     cancel.cancel();
-    let result = task.await.expect("no panic");
-    assert!(!alive(&pid), "the grandchild is dead when perform returns");
+    let result = (&mut stubborn.task).await.expect("no panic");
+    let work = stubborn.work();
+    // The system may still be tidying up after a process that runs no more.
+    wait_until_async("it is dead", LONG, async || !alive(&stubborn.grandchild)).await;
+    assert_eq!(
+        stubborn.work(),
+        work,
+        "nothing is done after perform has returned"
+    );
     let text = result
         .err()
         .map(|fault| fault.to_string())
@@ -305,9 +325,9 @@ async fn cancelling_ends_the_whole_group_before_it_returns() {
 
 #[tokio::test]
 async fn dropping_kills_the_whole_group() {
-    let (task, pid) = stubborn(LONG, CancellationToken::new()).await;
-    task.abort();
-    wait_until_async("the grandchild is dead", LONG, async || !alive(&pid)).await;
+    let stubborn = Stubborn::start(LONG, CancellationToken::new()).await;
+    stubborn.task.abort();
+    wait_until_async("it is dead", LONG, async || !alive(&stubborn.grandchild)).await;
 }
 
 #[tokio::test]
