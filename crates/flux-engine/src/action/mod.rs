@@ -135,7 +135,7 @@ impl Actions {
                 self.run(script.command, &with, &request, &cancel).await
             }
         }?;
-        Ok(value::from_serde(&output))
+        Ok(value::from_serde(output))
     }
 
     async fn run(

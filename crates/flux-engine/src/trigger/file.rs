@@ -92,7 +92,7 @@ impl Seen {
     }
 
     fn output(&self) -> Value {
-        value::from_serde(&json!({
+        value::from_serde(json!({
             "path": self.path.to_string_lossy(),
             "size": self.size,
             "modified": self.modified.to_string(),

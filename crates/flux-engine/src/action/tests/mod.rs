@@ -19,7 +19,7 @@ fn actions(config: Config) -> Arc<Actions> {
 fn request(kind: ActionKind, with: &serde_json::Value) -> Request {
     Request {
         kind,
-        with: value::from_serde(with),
+        with: value::from_serde(with.clone()),
         run: RunId::new(Uuid::from_u128(1)),
         branch: BranchId::new(Uuid::from_u128(2)),
         node: "/do/0/step one".to_owned(),
