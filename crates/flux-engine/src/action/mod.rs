@@ -12,6 +12,8 @@ mod http;
 mod process;
 mod script;
 mod shell;
+#[cfg(test)]
+mod tests;
 mod with;
 
 use flux_core::chart::{ActionKind, Fault, FaultKind};
@@ -133,7 +135,7 @@ impl Actions {
                 self.run(script.command, &with, &request, &cancel).await
             }
         }?;
-        Ok(value::from_serde(&output))
+        Ok(value::from_serde(output))
     }
 
     async fn run(

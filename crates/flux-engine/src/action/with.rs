@@ -61,14 +61,16 @@ impl<'a> With<'a> {
     }
 
     fn wrong(&self, field: &str, value: &Value, error: &serde_json::Error, example: &str) -> Fault {
-        let shown = if secret(field) {
-            "(not shown)".to_owned()
+        let why = error.to_string();
+        let what = if !secret(field) {
+            format!("`{field}` is {}: {why}", excerpt(value))
+        } else if why.starts_with("missing field") {
+            format!("`{field}`: {why}")
         } else {
-            excerpt(value)
+            // The reason may quote the value.
+            format!("`{field}` has a wrong type, or one of its values has")
         };
-        self.fault(&format!(
-            "`{field}` is {shown}: {error}; write for example `{field}: {example}`"
-        ))
+        self.fault(&format!("{what}; write for example `{field}: {example}`"))
     }
 }
 

@@ -92,7 +92,7 @@ impl Seen {
     }
 
     fn output(&self) -> Value {
-        value::from_serde(&json!({
+        value::from_serde(json!({
             "path": self.path.to_string_lossy(),
             "size": self.size,
             "modified": self.modified.to_string(),
@@ -238,9 +238,9 @@ mod tests {
 
     #[test]
     fn patterns_match_within_a_name() {
-        let matches = |pattern: &str, name: &str| {
+        let matched = |pattern: &str, name: &str| {
             let letters = |text: &str| text.chars().collect::<Vec<_>>();
-            super::matches(&letters(pattern), &letters(name))
+            matches(&letters(pattern), &letters(name))
         };
         for (pattern, name) in [
             ("*", ""),
@@ -249,7 +249,7 @@ mod tests {
             ("?\u{e9}", "x\u{e9}"),
             ("**", "a"),
         ] {
-            assert!(matches(pattern, name), "{pattern} {name}");
+            assert!(matched(pattern, name), "{pattern} {name}");
         }
         for (pattern, name) in [
             ("*.csv", "a.csv.tmp"),
@@ -257,10 +257,10 @@ mod tests {
             ("a?", "a"),
             ("a*b", "ab c"),
         ] {
-            assert!(!matches(pattern, name), "{pattern} {name}");
+            assert!(!matched(pattern, name), "{pattern} {name}");
         }
         assert!(
-            !matches(&"*a".repeat(30), &"a".repeat(29)),
+            !matched(&"*a".repeat(30), &"a".repeat(29)),
             "and it does not take forever"
         );
     }

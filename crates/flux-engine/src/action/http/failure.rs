@@ -50,18 +50,21 @@ pub(super) fn fault(name: &str, error: reqwest::Error) -> Fault {
 }
 
 fn causes(error: &reqwest::Error) -> Vec<&(dyn Error + 'static)> {
-    let mut causes: Vec<&(dyn Error + 'static)> = vec![error];
-    while let Some(cause) = causes.last().and_then(|last| last.source()) {
+    let mut causes = Vec::new();
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(cause) = next {
         causes.push(cause);
+        next = cause.source();
     }
     causes
 }
 
-/// The cause as that type; an `io::Error` hides its inside from `source`.
+/// The cause as that type. An `io::Error` hides what it wraps from `source`, and TLS errors arrive
+/// in several such wrappings.
 fn find<'a, T: Error + 'static>(cause: &'a (dyn Error + 'static)) -> Option<&'a T> {
     cause.downcast_ref::<T>().or_else(|| {
         let inner = cause.downcast_ref::<io::Error>()?.get_ref()?;
-        inner.downcast_ref::<T>()
+        find(inner)
     })
 }
 
