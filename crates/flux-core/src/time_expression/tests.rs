@@ -66,16 +66,7 @@ fn a_moment_is_found_by_the_calendar() {
 fn the_end_of_the_calendar_is_an_error_and_no_panic() {
     for text in ["+10000y", "+9000y", "-9000y-9000y", "+315360000000s"] {
         let error = expression(text).after(moment("2025-01-01T00:00:00Z"));
-<<<<<<< HEAD
-        if text == "+9000y" || text == "+315360000000s" {
-            // Beyond 9999 either way.
-            assert_eq!(error.unwrap_err().problem, Problem::OutOfCalendar, "{text}");
-        } else {
-            assert!(error.is_err(), "{text}");
-        }
-=======
         assert_eq!(error.unwrap_err().problem, Problem::OutOfCalendar, "{text}");
->>>>>>> ownership
     }
     let error = expression("+1s").after(Timestamp::from_micros(i64::MAX));
     assert_eq!(error.unwrap_err().problem, Problem::OutOfCalendar);
