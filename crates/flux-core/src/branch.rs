@@ -142,7 +142,10 @@ impl RunState {
 
     /// Whether nothing more will happen by itself.
     pub fn is_final(self) -> bool {
-        matches!(self, RunState::Cancelled | RunState::Faulted | RunState::Completed)
+        matches!(
+            self,
+            RunState::Cancelled | RunState::Faulted | RunState::Completed
+        )
     }
 
     /// Lower-case name.
@@ -192,7 +195,10 @@ mod tests {
     #[test]
     fn finished_is_final() {
         use BranchEvent::*;
-        for event in [Claim, Commit, Park, Wake, Release, LoseOwner, Poison, End, Fail, Recover, Pause, Resume] {
+        for event in [
+            Claim, Commit, Park, Wake, Release, LoseOwner, Poison, End, Fail, Recover, Pause,
+            Resume,
+        ] {
             assert!(BranchState::Finished.after(event).is_err(), "{event:?}");
         }
     }

@@ -30,7 +30,10 @@ pub fn parse(value: &Value) -> Result<Duration, String> {
         }
     };
     if duration > MAX {
-        return Err(format!("{} is longer than 100 years", value::to_json(value)));
+        return Err(format!(
+            "{} is longer than 100 years",
+            value::to_json(value)
+        ));
     }
     Ok(duration)
 }
@@ -41,11 +44,15 @@ fn object(value: &Value) -> Result<Duration, String> {
     for (unit, amount) in fields.as_object().into_iter().flatten() {
         let Some((_, length)) = UNITS.iter().find(|(name, _)| name == unit) else {
             let units: Vec<_> = UNITS.iter().map(|(name, _)| *name).collect();
-            return Err(format!("`{unit}` is no unit of a duration; one of {}", units.join(", ")));
+            return Err(format!(
+                "`{unit}` is no unit of a duration; one of {}",
+                units.join(", ")
+            ));
         };
-        let amount = amount.as_f64().filter(|n| n.is_finite() && *n >= 0.0).ok_or_else(|| {
-            format!("`{unit}: {amount}` must be a number that is not negative")
-        })?;
+        let amount = amount
+            .as_f64()
+            .filter(|n| n.is_finite() && *n >= 0.0)
+            .ok_or_else(|| format!("`{unit}: {amount}` must be a number that is not negative"))?;
         total += amount * *length as f64;
     }
     seconds(total / 1_000.0)
@@ -85,13 +92,25 @@ mod tests {
         assert_eq!(parsed(r#""PT1H30M""#), Ok(Duration::from_secs(5_400)));
         assert_eq!(parsed(r#""P2D""#), Ok(Duration::from_secs(172_800)));
         assert_eq!(parsed(r#""PT0.25S""#), Ok(Duration::from_millis(250)));
-        assert_eq!(parsed(r#"{"minutes": 1, "milliseconds": 5}"#), Ok(Duration::from_millis(60_005)));
+        assert_eq!(
+            parsed(r#"{"minutes": 1, "milliseconds": 5}"#),
+            Ok(Duration::from_millis(60_005))
+        );
         assert_eq!(parsed("{}"), Ok(Duration::ZERO));
     }
 
     #[test]
     fn what_is_no_duration_is_refused_with_an_example() {
-        for wrong in [r#""30""#, r#""30s""#, r#""P1M""#, r#""-PT1S""#, "5", r#"{"second": 1}"#, r#"{"hours": -1}"#, r#"{"days": 1e300}"#] {
+        for wrong in [
+            r#""30""#,
+            r#""30s""#,
+            r#""P1M""#,
+            r#""-PT1S""#,
+            "5",
+            r#"{"second": 1}"#,
+            r#"{"hours": -1}"#,
+            r#"{"days": 1e300}"#,
+        ] {
             assert!(parsed(wrong).is_err(), "{wrong}");
         }
         assert!(parsed("5").is_err_and(|text| text.contains("PT30S")));

@@ -64,7 +64,10 @@ pub fn plan(schedule: &Schedule, due: Timestamp, last_ended: bool, now: Timestam
         Misfire::Skip => 1,
     };
     let held = schedule.overlap == Overlap::Skip && !last_ended;
-    Plan { runs: if held { 0 } else { runs }, next }
+    Plan {
+        runs: if held { 0 } else { runs },
+        next,
+    }
 }
 
 /// The first instant after `now` that is a whole number of steps after `due`.
@@ -81,7 +84,9 @@ fn cron_after(cron: &str, timezone: Option<&str>, after: Timestamp) -> Option<Ti
         Some(name) => TimeZone::get(name).ok()?,
         None => TimeZone::UTC,
     };
-    let after: Zoned = jiff::Timestamp::from_microsecond(after.as_micros()).ok()?.to_zoned(zone);
+    let after: Zoned = jiff::Timestamp::from_microsecond(after.as_micros())
+        .ok()?
+        .to_zoned(zone);
     let next = cron.find_next_occurrence(&after, false).ok()?;
     Some(Timestamp::from_micros(next.timestamp().as_microsecond()))
 }
@@ -96,7 +101,12 @@ mod tests {
     }
 
     fn schedule(rule: ScheduleRule) -> Schedule {
-        Schedule { rule, timezone: None, misfire: Misfire::RunOnce, overlap: Overlap::Allow }
+        Schedule {
+            rule,
+            timezone: None,
+            misfire: Misfire::RunOnce,
+            overlap: Overlap::Allow,
+        }
     }
 
     #[test]
@@ -106,7 +116,10 @@ mod tests {
         let before = at("2026-03-28T12:00:00Z");
         let first = next_after(&nightly, before).expect("it is due");
         assert_eq!(first, at("2026-03-29T01:30:00Z"));
-        assert_eq!(next_after(&nightly, first), Some(at("2026-03-30T01:30:00Z")));
+        assert_eq!(
+            next_after(&nightly, first),
+            Some(at("2026-03-30T01:30:00Z"))
+        );
     }
 
     #[test]
@@ -126,7 +139,10 @@ mod tests {
         let mut every = schedule(ScheduleRule::Every(Duration::from_secs(1)));
         every.misfire = Misfire::RunAll;
         let (due, now) = (at("2000-01-01T00:00:00.5Z"), at("2026-01-01T00:00:00Z"));
-        let expected = Plan { runs: 100, next: Some(at("2026-01-01T00:00:00.5Z")) };
+        let expected = Plan {
+            runs: 100,
+            next: Some(at("2026-01-01T00:00:00.5Z")),
+        };
         assert_eq!(plan(&every, due, true, now), expected);
     }
 
@@ -144,6 +160,12 @@ mod tests {
         let after = schedule(ScheduleRule::After(Duration::from_secs(5)));
         let now = at("2026-01-01T00:00:00Z");
         assert_eq!(first_due(&after, now), Some(now));
-        assert_eq!(plan(&after, now, true, now), Plan { runs: 1, next: None });
+        assert_eq!(
+            plan(&after, now, true, now),
+            Plan {
+                runs: 1,
+                next: None
+            }
+        );
     }
 }

@@ -132,7 +132,11 @@ pub fn text(text: &str) -> Value {
 #[must_use]
 pub fn object<K: AsRef<str>>(members: impl IntoIterator<Item = (K, Value)>) -> Value {
     let members = members.into_iter();
-    Value::obj(members.map(|(key, value)| (text(key.as_ref()), value)).collect())
+    Value::obj(
+        members
+            .map(|(key, value)| (text(key.as_ref()), value))
+            .collect(),
+    )
 }
 
 /// An array.

@@ -32,7 +32,11 @@ pub(crate) enum Missing {
 
 impl Charts {
     pub fn new(definitions: Arc<dyn Definitions>, compiler: Arc<dyn Compiler>) -> Charts {
-        Charts { definitions, compiler, kept: Mutex::default() }
+        Charts {
+            definitions,
+            compiler,
+            kept: Mutex::default(),
+        }
     }
 
     /// The chart with this id.

@@ -83,7 +83,11 @@ impl Claimer {
                 Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => None,
             };
             let (run, branch) = (claimed.run, claimed.branch);
-            let event = EngineEvent::Claimed { run, branch, lost: claimed.lost };
+            let event = EngineEvent::Claimed {
+                run,
+                branch,
+                lost: claimed.lost,
+            };
             let _listeners = self.shop.events.send(event);
             let (entry, stop) = self.shop.running.enter(branch, claimed.fence.epoch);
             let worker = Worker::new(Arc::clone(&self.shop), claimed, stop);

@@ -56,7 +56,9 @@ impl Engine {
         clock: Arc<dyn Clock>,
     ) -> Result<Engine, StartError> {
         let mut actions = config.actions.clone();
-        actions.kill_grace = actions.kill_grace.min(Timing::of(config.window).kill_budget());
+        actions.kill_grace = actions
+            .kill_grace
+            .min(Timing::of(config.window).kill_budget());
         let (events, _) = broadcast::channel(EVENTS);
         let shop = Arc::new(Shop {
             branches: Arc::clone(&stores.branches),
@@ -81,7 +83,13 @@ impl Engine {
             drain: drain.clone(),
         };
         let keeper = Some(tokio::spawn(keeper.keep(membership)));
-        Ok(Engine { shop, end, drain, keeper, incarnation })
+        Ok(Engine {
+            shop,
+            end,
+            drain,
+            keeper,
+            incarnation,
+        })
     }
 
     /// What happens in this engine from now on.
@@ -188,11 +196,23 @@ impl Keeper {
             end: claiming.clone(),
         };
         tasks.spawn(claimer.run());
-        let watch = Watch { shop: Arc::clone(&self.shop), me, end: life.clone() };
+        let watch = Watch {
+            shop: Arc::clone(&self.shop),
+            me,
+            end: life.clone(),
+        };
         tasks.spawn(watch.run());
         if self.config.pool.is_none() {
-            let (shop, definitions) = (Arc::clone(&self.shop), Arc::clone(&self.stores.definitions));
-            tasks.spawn(Schedules { shop, definitions, end: claiming.clone() }.run());
+            let (shop, definitions) =
+                (Arc::clone(&self.shop), Arc::clone(&self.stores.definitions));
+            tasks.spawn(
+                Schedules {
+                    shop,
+                    definitions,
+                    end: claiming.clone(),
+                }
+                .run(),
+            );
         }
         let drained = tokio::select! {
             () = self.follow_trust(membership) => false,
@@ -245,8 +265,14 @@ impl Keeper {
         self.shop.running.stand(Standing::Draining);
         workers.close();
         let running = self.shop.running.count();
-        tracing::info!(running, "draining: each branch goes on to its next commit point");
-        if tokio::time::timeout(self.config.drain_timeout, workers.wait()).await.is_err() {
+        tracing::info!(
+            running,
+            "draining: each branch goes on to its next commit point"
+        );
+        if tokio::time::timeout(self.config.drain_timeout, workers.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!("the drain time-out passed; stopping the actions that still run");
             self.shop.running.stand(Standing::DrainNow);
             workers.wait().await;

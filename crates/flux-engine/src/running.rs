@@ -58,14 +58,18 @@ impl Stop {
 
     /// Resolves when the branch is not ours any more.
     pub async fn lost(&mut self) {
-        let standing = self.standing.wait_for(|standing| *standing == Standing::Lost);
+        let standing = self
+            .standing
+            .wait_for(|standing| *standing == Standing::Lost);
         let cancelled = self.cancelled.wait_for(|cancelled| *cancelled);
         tokio::select! { _ = standing => {}, _ = cancelled => {} }
     }
 
     /// Resolves when a new action may start; `Err` when none may any more.
     pub async fn trusted(&mut self) -> Result<(), StopReason> {
-        let standing = self.standing.wait_for(|standing| *standing != Standing::NoNewActions);
+        let standing = self
+            .standing
+            .wait_for(|standing| *standing != Standing::NoNewActions);
         let standing = standing.await.map_or(Standing::Lost, |standing| *standing);
         if standing == Standing::Lost || *self.cancelled.borrow() {
             return Err(StopReason::Lost);
@@ -90,7 +94,10 @@ pub(crate) struct Entry {
 impl Running {
     pub fn new() -> Running {
         let (standing, _) = watch::channel(Standing::Full);
-        Running { standing, branches: Arc::default() }
+        Running {
+            standing,
+            branches: Arc::default(),
+        }
     }
 
     /// Enters a branch.
@@ -98,8 +105,18 @@ impl Running {
         let (sender, cancelled) = watch::channel(false);
         let branches = Arc::clone(&self.branches);
         lock(&branches).insert(branch, (epoch, sender));
-        let stop = Stop { standing: self.standing.subscribe(), cancelled };
-        (Entry { branch, epoch, branches }, stop)
+        let stop = Stop {
+            standing: self.standing.subscribe(),
+            cancelled,
+        };
+        (
+            Entry {
+                branch,
+                epoch,
+                branches,
+            },
+            stop,
+        )
     }
 
     /// Says how far all branches may go.
@@ -128,7 +145,10 @@ impl Running {
 
     /// What runs here.
     pub fn list(&self) -> Vec<(BranchId, Epoch)> {
-        lock(&self.branches).iter().map(|(branch, (epoch, _))| (*branch, *epoch)).collect()
+        lock(&self.branches)
+            .iter()
+            .map(|(branch, (epoch, _))| (*branch, *epoch))
+            .collect()
     }
 
     /// How many run here.
@@ -141,7 +161,10 @@ impl Drop for Entry {
     fn drop(&mut self) {
         let mut branches = lock(&self.branches);
         // The branch may have come back with a later epoch already.
-        if branches.get(&self.branch).is_some_and(|(epoch, _)| *epoch == self.epoch) {
+        if branches
+            .get(&self.branch)
+            .is_some_and(|(epoch, _)| *epoch == self.epoch)
+        {
             branches.remove(&self.branch);
         }
     }

@@ -43,7 +43,12 @@ impl Schedules {
         Ok(())
     }
 
-    async fn fire(&self, record: &ScheduleRecord, due: Timestamp, now: Timestamp) -> Result<(), Error> {
+    async fn fire(
+        &self,
+        record: &ScheduleRecord,
+        due: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         let chart = match self.shop.charts.get(&record.chart).await {
             Ok(chart) => chart,
             Err(error) => {
@@ -51,13 +56,20 @@ impl Schedules {
                 return Ok(());
             }
         };
-        let Some(rule) = &chart.schedule else { return Ok(()) };
+        let Some(rule) = &chart.schedule else {
+            return Ok(());
+        };
         let plan = schedule::plan(rule, due, record.last_run_ended, now);
         let runs: Vec<_> = (0..plan.runs)
             .map(|_| new_run(&chart, &Value::default(), RunOptions::default(), now))
             .collect();
         let count = runs.len();
-        let firing = Firing { name: record.name.clone(), due_at: due, next: plan.next, runs };
+        let firing = Firing {
+            name: record.name.clone(),
+            due_at: due,
+            next: plan.next,
+            runs,
+        };
         if self.definitions.fire(firing).await? {
             tracing::info!(workflow = %record.name, due = %due, runs = count, "schedule fired");
             self.shop.nudge.notify_one();

@@ -36,7 +36,13 @@ impl Watch {
         if before.is_empty() {
             return Ok(());
         }
-        let owned: HashSet<_> = self.shop.branches.owned(self.me).await?.into_iter().collect();
+        let owned: HashSet<_> = self
+            .shop
+            .branches
+            .owned(self.me)
+            .await?
+            .into_iter()
+            .collect();
         // Only those that were running before the question: a later claim is not in the answer.
         let gone = before.into_iter().filter(|entry| !owned.contains(entry));
         let gone: Vec<_> = gone.map(|(branch, _)| branch).collect();

@@ -52,7 +52,13 @@ struct Gone;
 impl Worker {
     pub fn new(shop: Arc<Shop>, claimed: Claimed, stop: Stop) -> Worker {
         let fence = claimed.fence;
-        Worker { shop, claimed, fence, stop, unsaved: false }
+        Worker {
+            shop,
+            claimed,
+            fence,
+            stop,
+            unsaved: false,
+        }
     }
 
     /// Drives the branch until it waits, ends, is given back or is lost.
@@ -85,7 +91,9 @@ impl Worker {
         let chart = loop {
             match self.shop.charts.get(&self.claimed.chart).await {
                 Ok(chart) => break chart,
-                Err(Missing::Store(error)) => self.store_failed("load a definition", &error).await?,
+                Err(Missing::Store(error)) => {
+                    self.store_failed("load a definition", &error).await?
+                }
                 Err(error @ (Missing::Unknown(_) | Missing::Refused(..))) => {
                     return Err(self.give_up(error.to_string()).await);
                 }
@@ -111,7 +119,11 @@ impl Worker {
 
     async fn give_up(&mut self, detail: String) -> Gone {
         let fault = Fault::new(FaultKind::Configuration, detail);
-        let then = Then::End { outcome: Outcome::Faulted { fault }, context: None, run: false };
+        let then = Then::End {
+            outcome: Outcome::Faulted { fault },
+            context: None,
+            run: false,
+        };
         let draft = Draft {
             memory: self.claimed.memory.clone(),
             node: "/".to_owned(),
@@ -135,7 +147,15 @@ impl Worker {
             Some(StopReason::Drain) | None => {}
         }
         self.stop.trusted().await.map_err(|_| Gone)?;
-        let Perform { kind, with, task, node, key, attempt, deadline } = perform;
+        let Perform {
+            kind,
+            with,
+            task,
+            node,
+            key,
+            attempt,
+            deadline,
+        } = perform;
         let (run, branch) = (self.claimed.run, self.claimed.branch);
         self.tell(EngineEvent::ActionStarted {
             run,
@@ -166,7 +186,14 @@ impl Worker {
         };
         self.unsaved = true;
         let took = self.shop.clock.now().since(began);
-        self.tell(EngineEvent::ActionEnded { run, branch, task, node, fault, took });
+        self.tell(EngineEvent::ActionEnded {
+            run,
+            branch,
+            task,
+            node,
+            fault,
+            took,
+        });
         Ok(event)
     }
 
@@ -223,7 +250,9 @@ impl Worker {
         let chart = loop {
             match self.shop.charts.find(&name).await {
                 Ok(chart) => break chart,
-                Err(Missing::Store(error)) => self.store_failed("find a definition", &error).await?,
+                Err(Missing::Store(error)) => {
+                    self.store_failed("find a definition", &error).await?
+                }
                 Err(error @ (Missing::Unknown(_) | Missing::Refused(..))) => {
                     let fault = Fault::new(FaultKind::Configuration, error.to_string());
                     return Ok(Event::Failed(fault));
@@ -265,7 +294,12 @@ impl Worker {
             }
         };
         let (run, branch) = (self.claimed.run, self.claimed.branch);
-        let Committed::Yes { commit_no, woke, cancelled } = committed else {
+        let Committed::Yes {
+            commit_no,
+            woke,
+            cancelled,
+        } = committed
+        else {
             tracing::warn!(
                 run.id = %run, branch.id = %branch, epoch = %self.fence.epoch,
                 "fenced: the branch has another owner; its uncommitted work is discarded"
@@ -281,9 +315,7 @@ impl Worker {
         }
         self.tell_committed(&commit);
         match commit.then {
-            Then::Run if self.stop.wanted().is_some() => {
-                Err(self.release(ReleaseTo::Ready).await)
-            }
+            Then::Run if self.stop.wanted().is_some() => Err(self.release(ReleaseTo::Ready).await),
             Then::Run => Ok(Event::Saved),
             Then::Wait(_) | Then::End { .. } => Err(Gone),
         }
@@ -303,12 +335,22 @@ impl Worker {
         });
         if let Then::End { outcome, .. } = &commit.then {
             let outcome = outcome.clone();
-            self.tell(EngineEvent::BranchEnded { run, branch, outcome });
+            self.tell(EngineEvent::BranchEnded {
+                run,
+                branch,
+                outcome,
+            });
         }
     }
 
     async fn release(&mut self, to: ReleaseTo) -> Gone {
-        let due_soon = matches!(&to, ReleaseTo::Wait(Wait { due_at: Some(_), .. }));
+        let due_soon = matches!(
+            &to,
+            ReleaseTo::Wait(Wait {
+                due_at: Some(_),
+                ..
+            })
+        );
         let release = Release {
             branch: self.claimed.branch,
             fence: self.fence,

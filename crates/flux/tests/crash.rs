@@ -16,8 +16,15 @@ struct Dice(u64);
 
 impl Dice {
     fn new() -> Dice {
-        let seed = std::env::var("FLUX_CRASH_SEED").ok().and_then(|seed| seed.parse().ok());
-        let clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
+        let seed = std::env::var("FLUX_CRASH_SEED")
+            .ok()
+            .and_then(|seed| seed.parse().ok());
+        let clock = || {
+            SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap()
+                .as_nanos() as u64
+        };
         let seed = seed.unwrap_or_else(clock) | 1;
         eprintln!("FLUX_CRASH_SEED={seed}");
         Dice(seed)
@@ -32,13 +39,20 @@ impl Dice {
 }
 
 fn rounds(default: u64) -> u64 {
-    std::env::var("FLUX_CRASH_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(default)
+    std::env::var("FLUX_CRASH_ROUNDS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(default)
 }
 
 fn steps(witness: &Witness, prefix: &str, broken: &[usize]) -> String {
     let mut text = String::new();
     for step in 0..STEPS {
-        let mark = if broken.contains(&step) { "before" } else { "none" };
+        let mark = if broken.contains(&step) {
+            "before"
+        } else {
+            "none"
+        };
         let metadata = match broken {
             [] => String::new(),
             _ => format!(", metadata: {{ flux: {{ break: {mark} }} }}"),
@@ -52,7 +66,9 @@ fn steps(witness: &Witness, prefix: &str, broken: &[usize]) -> String {
 }
 
 fn indent(text: &str, by: usize) -> String {
-    text.lines().map(|line| format!("{}{line}\n", " ".repeat(by))).collect()
+    text.lines()
+        .map(|line| format!("{}{line}\n", " ".repeat(by)))
+        .collect()
 }
 
 fn document(breaks: &str, body: &str) -> String {
@@ -73,7 +89,9 @@ impl Cluster {
             .env("FLUX_POISON_LIMIT", "1000000")
             .args(["start"]);
         std::fs::write(builder.directory().join("crash.yaml"), definition).unwrap();
-        let cluster = Cluster { engine: builder.spawn() };
+        let cluster = Cluster {
+            engine: builder.spawn(),
+        };
         cluster.flux(&["submit", "crash.yaml", "--count", &runs.to_string()]);
         cluster
     }
@@ -87,7 +105,15 @@ impl Cluster {
     }
 
     fn completed(&self) -> usize {
-        let list = self.flux(&["list", "--state", "completed", "--limit", "1000", "-o", "json"]);
+        let list = self.flux(&[
+            "list",
+            "--state",
+            "completed",
+            "--limit",
+            "1000",
+            "-o",
+            "json",
+        ]);
         let list: serde_json::Value = serde_json::from_str(&list).unwrap();
         let runs = list.get("runs").unwrap_or(&list);
         runs.as_array().unwrap().len()
@@ -97,10 +123,14 @@ impl Cluster {
     fn torment(&mut self, dice: &mut Dice, kills: u64, runs: usize) {
         for _ in 0..kills {
             let moment = std::time::Instant::now() + Duration::from_millis(dice.below(2_500));
-            wait_until("the moment has come", PATIENCE, || std::time::Instant::now() >= moment);
+            wait_until("the moment has come", PATIENCE, || {
+                std::time::Instant::now() >= moment
+            });
             self.engine.restart();
         }
-        wait_until("all runs have completed", PATIENCE * 3, || self.completed() == runs);
+        wait_until("all runs have completed", PATIENCE * 3, || {
+            self.completed() == runs
+        });
     }
 }
 
@@ -159,7 +189,14 @@ fn process_killed_at_random_marked_rolls_back_exactly_to_the_break() {
     for (branch, trail) in branches {
         let mut last: Option<usize> = None;
         for (step, trace) in &trail {
-            let restart = last.map(|last| breaks.iter().rev().copied().find(|b| *b <= last).unwrap_or(0));
+            let restart = last.map(|last| {
+                breaks
+                    .iter()
+                    .rev()
+                    .copied()
+                    .find(|b| *b <= last)
+                    .unwrap_or(0)
+            });
             let goes_on = *step == last.map_or(0, |last| last + 1);
             // A break whose commit came before its action began is a restart point without a trace.
             let unseen = last.is_some_and(|last| breaks.contains(&(last + 1)) && *step == last + 1);
@@ -181,22 +218,34 @@ fn process_frozen_past_its_window_wakes_up_fenced() {
         .map(|step| format!("  - s{step}: {{ run: {{ shell: {{ command: '{command}' }} }} }}\n"))
         .collect();
     let cluster = Cluster::start(&document("every-action", &body), 1);
-    wait_until("the first step ran", PATIENCE, || !witness.traces().is_empty());
+    wait_until("the first step ran", PATIENCE, || {
+        !witness.traces().is_empty()
+    });
     cluster.engine.stop();
     let second = FluxBuilder::beside(&cluster.engine)
         .env("FLUX_FAILOVER_TIME_WINDOW", "+1s")
         .args(["start"])
         .spawn();
     let before = witness.traces().len();
-    wait_until("the second engine took over", PATIENCE, || witness.traces().len() > before + 1);
+    wait_until("the second engine took over", PATIENCE, || {
+        witness.traces().len() > before + 1
+    });
     cluster.engine.cont();
-    wait_until("the run has completed", PATIENCE, || cluster.completed() == 1);
+    wait_until("the run has completed", PATIENCE, || {
+        cluster.completed() == 1
+    });
     for (branch, trail) in by_branch(&witness) {
         let mut highest = 0;
         let mut done = 0;
         for (step, trace) in &trail {
-            assert!(trace.epoch >= highest, "branch {branch}: a stale owner acted: {trace:?}");
-            assert!(*step == done || *step + 1 == done, "branch {branch}: {trace:?} after {done}");
+            assert!(
+                trace.epoch >= highest,
+                "branch {branch}: a stale owner acted: {trace:?}"
+            );
+            assert!(
+                *step == done || *step + 1 == done,
+                "branch {branch}: {trace:?} after {done}"
+            );
             highest = trace.epoch;
             done = step + 1;
         }

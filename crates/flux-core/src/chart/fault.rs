@@ -49,13 +49,33 @@ const BASE: &str = "https://open-workflow-specification.org/spec/1.0.0/errors/";
 
 impl FaultKind {
     const ALL: [(FaultKind, &'static str, u16, &'static str); 8] = [
-        (FaultKind::Configuration, "configuration", 400, "Configuration error"),
+        (
+            FaultKind::Configuration,
+            "configuration",
+            400,
+            "Configuration error",
+        ),
         (FaultKind::Validation, "validation", 400, "Validation error"),
         (FaultKind::Expression, "expression", 400, "Expression error"),
-        (FaultKind::Authentication, "authentication", 401, "Authentication error"),
-        (FaultKind::Authorization, "authorization", 403, "Authorization error"),
+        (
+            FaultKind::Authentication,
+            "authentication",
+            401,
+            "Authentication error",
+        ),
+        (
+            FaultKind::Authorization,
+            "authorization",
+            403,
+            "Authorization error",
+        ),
         (FaultKind::Timeout, "timeout", 408, "Timeout"),
-        (FaultKind::Communication, "communication", 500, "Communication error"),
+        (
+            FaultKind::Communication,
+            "communication",
+            500,
+            "Communication error",
+        ),
         (FaultKind::Runtime, "runtime", 500, "Runtime error"),
     ];
 
@@ -103,7 +123,12 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let short = self.kind.rsplit('/').next().unwrap_or(&self.kind);
-        write!(f, "{} ({})", self.title.as_deref().unwrap_or(short), self.status)?;
+        write!(
+            f,
+            "{} ({})",
+            self.title.as_deref().unwrap_or(short),
+            self.status
+        )?;
         if let Some(detail) = &self.detail {
             write!(f, ": {detail}")?;
         }

@@ -58,9 +58,7 @@ impl fmt::Display for WorkflowName {
 }
 
 /// Index of a node in its chart: document order, stable for one [`ChartId`], so it can be stored.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct NodeId(pub u32);
 

@@ -4,7 +4,9 @@ use super::memory::{Cursor, Frame, Local, Phase, TryLocal};
 use super::raise::fault_of;
 use super::vars::holds;
 use super::{Go, Walk, listener::Heard};
-use crate::chart::{Case, Chart, Fault, FaultKind, Filter, For, Kind, Next, Node, NodeId, Template};
+use crate::chart::{
+    Case, Chart, Fault, FaultKind, Filter, For, Kind, Next, Node, NodeId, Template,
+};
 use crate::clock::Timestamp;
 use crate::expr::Scope;
 use crate::time_expression::TimeExpression;
@@ -18,7 +20,10 @@ impl Walk {
         let chart = Arc::clone(&self.chart);
         let node = chart.node(id);
         if node.breaks.before && self.moved && super::leave::is_free(&node.kind) {
-            self.memory.at = Cursor::Enter { node: id, data: raw };
+            self.memory.at = Cursor::Enter {
+                node: id,
+                data: raw,
+            };
             return Ok(Go::Stop(self.save()));
         }
         let before = self.scope(node, &raw, None);
@@ -141,7 +146,12 @@ impl Walk {
 
     /// Begins the turn of the loop whose index is set, or ends the loop.
     pub(super) fn turn(&mut self, each: &For, data: Value) -> Result<Go, Fault> {
-        let Some(Frame { node, local: Local::For { items, index }, .. }) = self.top() else {
+        let Some(Frame {
+            node,
+            local: Local::For { items, index },
+            ..
+        }) = self.top()
+        else {
             return self.leave_with(data);
         };
         let (node, more) = (*node, *index < value::len(items));
@@ -203,7 +213,10 @@ impl Walk {
         input: &Value,
         scope: &Scope,
     ) -> Result<Option<Timestamp>, Fault> {
-        let limit = block.retry.as_ref().and_then(|retry| retry.attempt_duration.as_ref());
+        let limit = block
+            .retry
+            .as_ref()
+            .and_then(|retry| retry.attempt_duration.as_ref());
         match limit {
             Some(limit) => Ok(Some(self.now.plus(read_duration(limit, input, scope)?))),
             None => Ok(None),
@@ -214,7 +227,10 @@ impl Walk {
     fn publish(&mut self, attributes: &Value) -> Result<Value, Fault> {
         let mut event = value::to_serde(attributes);
         let Some(fields) = event.as_object_mut() else {
-            return Err(Fault::new(FaultKind::Expression, "`emit.event.with` must be an object"));
+            return Err(Fault::new(
+                FaultKind::Expression,
+                "`emit.event.with` must be an object",
+            ));
         };
         let serial = self.serial();
         let id = self.derived(&format!("event/{serial}")).to_string();
@@ -222,7 +238,9 @@ impl Walk {
         fields.entry("specversion").or_insert_with(|| "1.0".into());
         fields.entry("id").or_insert_with(|| id.into());
         fields.entry("source").or_insert_with(|| source.into());
-        fields.entry("time").or_insert_with(|| self.now.to_string().into());
+        fields
+            .entry("time")
+            .or_insert_with(|| self.now.to_string().into());
         let text = |name: &str| match fields.get(name).and_then(|value| value.as_str()) {
             Some(text) if !text.is_empty() => Ok(text.to_owned()),
             _ => Err(Fault::new(
@@ -232,7 +250,12 @@ impl Walk {
         };
         let (id, source, kind) = (text("id")?, text("source")?, text("type")?);
         let json = event.to_string();
-        self.pending.published.push(crate::ports::runs::Event { id, source, kind, json });
+        self.pending.published.push(crate::ports::runs::Event {
+            id,
+            source,
+            kind,
+            json,
+        });
         self.unsaved = true;
         Ok(value::from_serde(event))
     }

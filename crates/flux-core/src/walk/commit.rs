@@ -20,7 +20,11 @@ impl Walk {
         }
         let node = self.chart.node(self.memory.node());
         let (task, reference) = (node.name.clone(), node.reference.clone());
-        self.note(Happened::Waiting { task, node: reference, at: self.now });
+        self.note(Happened::Waiting {
+            task,
+            node: reference,
+            at: self.now,
+        });
         self.commit(Then::Wait(wait))
     }
 
@@ -38,12 +42,22 @@ impl Walk {
 
     fn end(&mut self, outcome: Outcome, run: bool) -> Step {
         let context = Some(value::to_json(&self.memory.context));
-        self.commit(Then::End { outcome, context, run })
+        self.commit(Then::End {
+            outcome,
+            context,
+            run,
+        })
     }
 
     fn commit(&mut self, then: Then) -> Step {
-        let Pending { mut history, omitted, consumed, published, join_over, spawned } =
-            std::mem::take(&mut self.pending);
+        let Pending {
+            mut history,
+            omitted,
+            consumed,
+            published,
+            join_over,
+            spawned,
+        } = std::mem::take(&mut self.pending);
         if omitted > 0 {
             history.push(Happened::Omitted { count: omitted });
         }
@@ -65,5 +79,7 @@ impl Walk {
 }
 
 fn completed(output: &Value) -> Outcome {
-    Outcome::Completed { output: value::to_json(output) }
+    Outcome::Completed {
+        output: value::to_json(output),
+    }
 }

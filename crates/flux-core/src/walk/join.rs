@@ -33,11 +33,18 @@ impl Walk {
             }
         });
         let branches: Vec<_> = branches.collect();
-        self.set_local(Local::Fork { branches: branches.len() as u32 });
+        self.set_local(Local::Fork {
+            branches: branches.len() as u32,
+        });
         self.memory.at = Cursor::Inside;
         let join = Some(first_wake(&fork.join, branches.len() as u32));
         let due_at = self.deadline();
-        Ok(Go::Stop(self.park(Wait { due_at, join, branches, ..Wait::default() })))
+        Ok(Go::Stop(self.park(Wait {
+            due_at,
+            join,
+            branches,
+            ..Wait::default()
+        })))
     }
 
     /// Some branches arrived.
@@ -52,7 +59,11 @@ impl Walk {
             Verdict::Impossible(fault) => Err(fault),
             Verdict::Wait(join) => {
                 let due_at = self.deadline();
-                let wait = Wait { due_at, join: Some(join), ..Wait::default() };
+                let wait = Wait {
+                    due_at,
+                    join: Some(join),
+                    ..Wait::default()
+                };
                 Ok(Go::Stop(Step::Release(wait)))
             }
             Verdict::Over => self.merge(fork, &arrivals),
@@ -61,11 +72,16 @@ impl Walk {
 
     fn judge(&self, node: &Node, fork: &Fork, arrivals: &[Arrival]) -> Result<Verdict, Fault> {
         let total = fork.branches.len() as u32;
-        let ok = arrivals.iter().filter(|arrival| output_of(arrival).is_some()).count() as u32;
+        let ok = arrivals
+            .iter()
+            .filter(|arrival| output_of(arrival).is_some())
+            .count() as u32;
         let failed = arrivals.len() as u32 - ok;
-        let first_fault = || arrivals.iter().find_map(fault_of).unwrap_or_else(|| {
-            Fault::new(FaultKind::Runtime, "no branch met the join's condition")
-        });
+        let first_fault = || {
+            arrivals.iter().find_map(fault_of).unwrap_or_else(|| {
+                Fault::new(FaultKind::Runtime, "no branch met the join's condition")
+            })
+        };
         match &fork.join {
             Join::When(condition) => {
                 let arrived = self.arrived(fork, arrivals)?;
@@ -75,7 +91,10 @@ impl Walk {
                 } else if ok + failed == total {
                     Ok(Verdict::Impossible(first_fault()))
                 } else {
-                    Ok(Verdict::Wait(JoinWake { ok: ok + 1, fault: failed + 1 }))
+                    Ok(Verdict::Wait(JoinWake {
+                        ok: ok + 1,
+                        fault: failed + 1,
+                    }))
                 }
             }
             Join::All | Join::Count(_) => {
@@ -115,7 +134,9 @@ impl Walk {
         let base = self.memory.context.clone();
         let mut context = base.clone();
         for arrival in arrivals {
-            let Some(output) = output_of(arrival) else { continue };
+            let Some(output) = output_of(arrival) else {
+                continue;
+            };
             if let Some(branch_context) = &arrival.context {
                 let patch = value::diff(&base, &read(Some(branch_context))?);
                 context = value::merge_patch(context, &patch);
@@ -150,7 +171,12 @@ impl Walk {
             self.memory.at = Cursor::Inside;
             let join = Some(JoinWake { ok: 1, fault: 1 });
             let due_at = self.deadline();
-            let wait = Wait { due_at, join, child: Some(run), ..Wait::default() };
+            let wait = Wait {
+                due_at,
+                join,
+                child: Some(run),
+                ..Wait::default()
+            };
             return Ok(Go::Stop(self.park(wait)));
         }
         let id = value::text(&run.id.to_string());
@@ -164,7 +190,11 @@ impl Walk {
         let Some(arrival) = arrivals.first() else {
             let join = Some(JoinWake { ok: 1, fault: 1 });
             let due_at = self.deadline();
-            return Ok(Go::Stop(Step::Release(Wait { due_at, join, ..Wait::default() })));
+            return Ok(Go::Stop(Step::Release(Wait {
+                due_at,
+                join,
+                ..Wait::default()
+            })));
         };
         self.pending.join_over = Some(crate::chart::Rest::Cancel);
         self.unsaved = true;
@@ -176,11 +206,17 @@ impl Walk {
             }
             Outcome::Faulted { fault } => {
                 self.set_local(Local::None);
-                Err(Fault { instance: None, ..fault.clone() })
+                Err(Fault {
+                    instance: None,
+                    ..fault.clone()
+                })
             }
             Outcome::Cancelled => {
                 self.set_local(Local::None);
-                Err(Fault::new(FaultKind::Runtime, "the sub-workflow was cancelled"))
+                Err(Fault::new(
+                    FaultKind::Runtime,
+                    "the sub-workflow was cancelled",
+                ))
             }
         }
     }
@@ -188,8 +224,14 @@ impl Walk {
 
 fn first_wake(join: &Join, total: u32) -> JoinWake {
     match join {
-        Join::All => JoinWake { ok: total, fault: 1 },
-        Join::Count(count) => JoinWake { ok: *count, fault: total.saturating_sub(*count) + 1 },
+        Join::All => JoinWake {
+            ok: total,
+            fault: 1,
+        },
+        Join::Count(count) => JoinWake {
+            ok: *count,
+            fault: total.saturating_sub(*count) + 1,
+        },
         Join::When(_) => JoinWake { ok: 1, fault: 1 },
     }
 }
@@ -212,7 +254,10 @@ fn fault_of(arrival: &Arrival) -> Option<Fault> {
 fn read(json: Option<&String>) -> Result<Value, Fault> {
     match json {
         Some(json) => value::parse(json).map_err(|error| {
-            Fault::new(FaultKind::Runtime, format!("a stored value is damaged: {error}"))
+            Fault::new(
+                FaultKind::Runtime,
+                format!("a stored value is damaged: {error}"),
+            )
         }),
         None => Ok(Value::Null),
     }

@@ -36,7 +36,9 @@ impl Walk {
         let frame = self.memory.frames.pop().expect("the frame was there above");
         self.note_completed(node, &frame);
         self.moved = true;
-        let next = next.or_else(|| caught_then(node, &frame)).unwrap_or(node.next);
+        let next = next
+            .or_else(|| caught_then(node, &frame))
+            .unwrap_or(node.next);
         match self.follow(node, next, output)? {
             Go::On if node.breaks.after && is_free(&node.kind) => Ok(Go::Stop(self.save())),
             go => Ok(go),
@@ -53,7 +55,10 @@ impl Walk {
             Next::End => self.end_run(data),
             Next::Leave if self.memory.frames.is_empty() => {
                 // The root of the branch itself has been left.
-                debug_assert!(node.parent.is_none_or(|parent| is_fork(&self.chart, parent)));
+                debug_assert!(
+                    node.parent
+                        .is_none_or(|parent| is_fork(&self.chart, parent))
+                );
                 Ok(Go::Stop(self.complete(data)))
             }
             Next::Leave => self.body_done(data),
@@ -104,7 +109,11 @@ impl Walk {
 
     pub(super) fn note_skipped(&mut self, node: &Node) {
         let (task, reference) = (node.name.clone(), node.reference.clone());
-        self.note(Happened::Skipped { task, node: reference, at: self.now });
+        self.note(Happened::Skipped {
+            task,
+            node: reference,
+            at: self.now,
+        });
     }
 
     /// Keeps a line of history for the next commit.
@@ -129,11 +138,17 @@ fn caught_then(node: &Node, frame: &Frame) -> Option<Next> {
 /// Evaluated in line: actions and triggers commit where their result arrives instead.
 pub(super) fn is_free(kind: &Kind) -> bool {
     is_composite(kind)
-        || matches!(kind, Kind::Set(_) | Kind::Switch(_) | Kind::Raise(_) | Kind::Emit(_))
+        || matches!(
+            kind,
+            Kind::Set(_) | Kind::Switch(_) | Kind::Raise(_) | Kind::Emit(_)
+        )
 }
 
 fn is_composite(kind: &Kind) -> bool {
-    matches!(kind, Kind::Do { .. } | Kind::For(_) | Kind::Try(_) | Kind::Fork(_))
+    matches!(
+        kind,
+        Kind::Do { .. } | Kind::For(_) | Kind::Try(_) | Kind::Fork(_)
+    )
 }
 
 fn is_fork(chart: &Chart, node: crate::chart::NodeId) -> bool {

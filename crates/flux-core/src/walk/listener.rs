@@ -65,7 +65,9 @@ impl Walk {
             let event = event_of(&signal)?;
             let before = heard.items.len();
             let meaning = self.weigh(node, listen, &mut heard, &event)?;
-            let Meaning::Consumed { over } = meaning else { continue };
+            let Meaning::Consumed { over } = meaning else {
+                continue;
+            };
             self.pending.consumed.push(signal.id);
             self.unsaved = true;
             heard.over = over;
@@ -83,7 +85,11 @@ impl Walk {
         }
         let signals_after = Some(heard.seen);
         self.set_local(Local::Listen(heard));
-        let wait = Wait { due_at: self.deadline(), signals_after, ..Wait::default() };
+        let wait = Wait {
+            due_at: self.deadline(),
+            signals_after,
+            ..Wait::default()
+        };
         Ok(Go::Stop(self.park(wait)))
     }
 
@@ -119,10 +125,16 @@ impl Walk {
         heard: &mut Heard,
         event: &Value,
     ) -> Result<Meaning, Fault> {
-        let Some(frame) = self.top() else { return Ok(Meaning::Ignored) };
+        let Some(frame) = self.top() else {
+            return Ok(Meaning::Ignored);
+        };
         let input = frame.input.clone();
         let scope = self.scope(node, &input, Some(&input));
-        let ear = Ear { input: &input, scope: &scope, event };
+        let ear = Ear {
+            input: &input,
+            scope: &scope,
+            event,
+        };
         match &listen.to {
             Expect::One(filter) => {
                 if !ear.passes(filter, heard)? {
@@ -216,11 +228,7 @@ impl Ear<'_> {
         self.correlates(&filter.correlate, heard)
     }
 
-    fn correlates(
-        &self,
-        correlations: &[Correlation],
-        heard: &mut Heard,
-    ) -> Result<bool, Fault> {
+    fn correlates(&self, correlations: &[Correlation], heard: &mut Heard) -> Result<bool, Fault> {
         let mut fixed = Vec::new();
         for correlation in correlations {
             let actual = correlation.from.eval(self.event, self.scope)?;
@@ -244,7 +252,10 @@ impl Ear<'_> {
 
 fn event_of(signal: &Signal) -> Result<Value, Fault> {
     value::parse(&signal.json).map_err(|error| {
-        Fault::new(FaultKind::Runtime, format!("the stored event {} is damaged: {error}", signal.seq))
+        Fault::new(
+            FaultKind::Runtime,
+            format!("the stored event {} is damaged: {error}", signal.seq),
+        )
     })
 }
 
@@ -264,11 +275,12 @@ fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Value>, D::Err
 }
 
 fn write_keys<S: Serializer>(keys: &[(String, Value)], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(keys.iter().map(|(key, value)| (key, value::to_serde(value))))
+    serializer.collect_seq(
+        keys.iter()
+            .map(|(key, value)| (key, value::to_serde(value))),
+    )
 }
 
-fn read_keys<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<(String, Value)>, D::Error> {
+fn read_keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, Value)>, D::Error> {
     Vec::<(String, Value)>::deserialize(deserializer)
 }

@@ -130,7 +130,12 @@ pub(super) enum Phase {
 impl Memory {
     /// What the first branch of a run knows: it is about to enter the workflow with this input.
     pub fn of_run(input: Value) -> Memory {
-        Memory::entering(crate::chart::Chart::ROOT, input, Value::default(), Vec::new())
+        Memory::entering(
+            crate::chart::Chart::ROOT,
+            input,
+            Value::default(),
+            Vec::new(),
+        )
     }
 
     pub(super) fn entering(
@@ -140,7 +145,14 @@ impl Memory {
         inherited: Vec<Variable>,
     ) -> Memory {
         let at = Cursor::Enter { node, data };
-        Memory { at, frames: Vec::new(), context, inherited, firings: 0, serial: 0 }
+        Memory {
+            at,
+            frames: Vec::new(),
+            context,
+            inherited,
+            firings: 0,
+            serial: 0,
+        }
     }
 
     /// As stored.

@@ -146,16 +146,17 @@ impl Walk {
             return Err(self.stop_runaway());
         }
         match std::mem::replace(&mut self.memory.at, Cursor::Inside) {
-            Cursor::Enter { node, data } => {
-                self.begin(node, data).map_err(|fault| self.blame(fault, node))
-            }
+            Cursor::Enter { node, data } => self
+                .begin(node, data)
+                .map_err(|fault| self.blame(fault, node)),
             Cursor::Leave { output } => {
                 let node = self.memory.node();
                 self.leave(output).map_err(|fault| self.blame(fault, node))
             }
             Cursor::Inside => {
                 let node = self.memory.node();
-                self.inside(Vec::new()).map_err(|fault| self.blame(fault, node))
+                self.inside(Vec::new())
+                    .map_err(|fault| self.blame(fault, node))
             }
         }
     }

@@ -37,7 +37,13 @@ impl Walk {
     /// Forgets the innermost task; branches or a child run that it waits for are cancelled.
     fn drop_frame(&mut self) {
         let frame = self.memory.frames.pop();
-        if matches!(frame, Some(Frame { local: Local::Fork { .. } | Local::Child, .. })) {
+        if matches!(
+            frame,
+            Some(Frame {
+                local: Local::Fork { .. } | Local::Child,
+                ..
+            })
+        ) {
             self.pending.join_over = Some(Rest::Cancel);
             self.unsaved = true;
         }
@@ -52,7 +58,12 @@ impl Walk {
             return Ok(false);
         }
         let scope = self.catch_scope(&frame, block, fault);
-        permitted(block.when.as_ref(), block.except_when.as_ref(), &frame.input, &scope)
+        permitted(
+            block.when.as_ref(),
+            block.except_when.as_ref(),
+            &frame.input,
+            &scope,
+        )
     }
 
     fn catch_scope(&self, frame: &Frame, block: &Try, fault: &Fault) -> Scope {
@@ -81,11 +92,23 @@ impl Walk {
             }
         }
         let (task, reference) = (node.name.clone(), node.reference.clone());
-        self.note(Happened::Caught { task, node: reference, at: self.now });
-        self.set_local(Local::Try(TryLocal { phase: Phase::Handler { fault }, ..local }));
+        self.note(Happened::Caught {
+            task,
+            node: reference,
+            at: self.now,
+        });
+        self.set_local(Local::Try(TryLocal {
+            phase: Phase::Handler { fault },
+            ..local
+        }));
         self.memory.at = match block.handler {
-            Some(node) => Cursor::Enter { node, data: frame.input },
-            None => Cursor::Leave { output: frame.input },
+            Some(node) => Cursor::Enter {
+                node,
+                data: frame.input,
+            },
+            None => Cursor::Leave {
+                output: frame.input,
+            },
         };
         None
     }
@@ -125,7 +148,12 @@ impl Walk {
         scope: &Scope,
     ) -> Result<Duration, Fault> {
         let read = |template| begin::read_duration(template, &frame.input, scope);
-        let base = retry.delay.as_ref().map(read).transpose()?.unwrap_or_default();
+        let base = retry
+            .delay
+            .as_ref()
+            .map(read)
+            .transpose()?
+            .unwrap_or_default();
         let factor = match retry.backoff {
             Backoff::Constant => 1,
             Backoff::Linear => local.attempt,
@@ -135,7 +163,9 @@ impl Walk {
         let jitter = match &retry.jitter {
             Some((from, to)) => {
                 let (from, to) = (read(from)?, read(to)?);
-                from + to.saturating_sub(from).mul_f64(self.fraction(frame, local.attempt))
+                from + to
+                    .saturating_sub(from)
+                    .mul_f64(self.fraction(frame, local.attempt))
             }
             None => Duration::ZERO,
         };
@@ -144,7 +174,11 @@ impl Walk {
 
     /// A number in 0..1 that differs between branches and attempts and is the same in a replay.
     fn fraction(&self, frame: &Frame, attempt: u32) -> f64 {
-        let what = format!("jitter/{}/{}/{attempt}", frame.node.0, frame.started_at.as_micros());
+        let what = format!(
+            "jitter/{}/{}/{attempt}",
+            frame.node.0,
+            frame.started_at.as_micros()
+        );
         let bits = self.derived(&what).as_u64_pair().1 & 0xFFFF_FFFF;
         bits as f64 / f64::from(u32::MAX)
     }
@@ -153,24 +187,38 @@ impl Walk {
         let due = self.now.plus(delay);
         let attempt = local.attempt + 1;
         self.memory.firings = local.firings;
-        let local = TryLocal { attempt, phase: Phase::Backoff { due }, ..local };
+        let local = TryLocal {
+            attempt,
+            phase: Phase::Backoff { due },
+            ..local
+        };
         self.set_local(Local::Try(local));
         let node = self.memory.frames.last()?.node;
         let node = self.chart.node(node);
         let (task, reference) = (node.name.clone(), node.reference.clone());
-        self.note(Happened::Retry { task, node: reference, attempt, due });
+        self.note(Happened::Retry {
+            task,
+            node: reference,
+            attempt,
+            due,
+        });
         self.memory.at = Cursor::Inside;
         let due_at = self.due_with(due);
-        Some(self.park(Wait { due_at, ..Wait::default() }))
+        Some(self.park(Wait {
+            due_at,
+            ..Wait::default()
+        }))
     }
 
     /// The earliest deadline of the tasks around.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         let of = |frame: &Frame| {
             let attempt = match &frame.local {
-                Local::Try(TryLocal { phase: Phase::Block, attempt_deadline, .. }) => {
-                    *attempt_deadline
-                }
+                Local::Try(TryLocal {
+                    phase: Phase::Block,
+                    attempt_deadline,
+                    ..
+                }) => *attempt_deadline,
                 _ => None,
             };
             frame.deadline.into_iter().chain(attempt).min()
@@ -190,7 +238,11 @@ impl Walk {
                 || matches!(&frame.local, Local::Try(local) if local.attempt_deadline == earliest)
         });
         let index = position.unwrap_or(0);
-        let of_task = self.memory.frames.get(index).is_some_and(|f| f.deadline == earliest);
+        let of_task = self
+            .memory
+            .frames
+            .get(index)
+            .is_some_and(|f| f.deadline == earliest);
         let reference = match self.memory.frames.get(index) {
             Some(frame) => self.chart.node(frame.node).reference.clone(),
             None => "/".to_owned(),
@@ -208,7 +260,10 @@ impl Walk {
         let node = self.chart.node(self.memory.node());
         let happened = Happened::Failed {
             task: node.name.clone(),
-            node: fault.instance.clone().unwrap_or_else(|| node.reference.clone()),
+            node: fault
+                .instance
+                .clone()
+                .unwrap_or_else(|| node.reference.clone()),
             fault: fault.clone(),
             at: self.now,
         };

@@ -53,7 +53,8 @@ impl Walk {
         match self.memory.at {
             Cursor::Inside => {
                 let node = self.memory.node();
-                self.inside(arrivals).map_err(|fault| self.blame(fault, node))
+                self.inside(arrivals)
+                    .map_err(|fault| self.blame(fault, node))
             }
             Cursor::Enter { .. } | Cursor::Leave { .. } => Ok(Go::On),
         }
@@ -73,7 +74,10 @@ impl Walk {
     pub(super) fn inside(&mut self, arrivals: Vec<Arrival>) -> Result<Go, Fault> {
         let chart = Arc::clone(&self.chart);
         let Some(frame) = self.top().cloned() else {
-            return Err(Fault::new(FaultKind::Runtime, "the stored position is damaged"));
+            return Err(Fault::new(
+                FaultKind::Runtime,
+                "the stored position is damaged",
+            ));
         };
         let node = chart.node(frame.node);
         match (&node.kind, frame.local) {
@@ -97,7 +101,10 @@ impl Walk {
             }
             (_, Local::Wait { due }) => self.waited(frame.input, due),
             (Kind::Try(block), Local::Try(local)) => self.try_again(block, local, frame.input),
-            (_, _) => Err(Fault::new(FaultKind::Runtime, "the stored position is damaged")),
+            (_, _) => Err(Fault::new(
+                FaultKind::Runtime,
+                "the stored position is damaged",
+            )),
         }
     }
 
@@ -110,10 +117,19 @@ impl Walk {
     ) -> Result<Go, Fault> {
         let scope = self.scope(node, &input, Some(&input));
         let with = action.with.eval(&input, &scope)?;
-        let attempts = self.memory.frames.iter().rev().find_map(|frame| match &frame.local {
-            Local::Try(TryLocal { phase: Phase::Block, attempt, .. }) => Some(*attempt),
-            _ => None,
-        });
+        let attempts = self
+            .memory
+            .frames
+            .iter()
+            .rev()
+            .find_map(|frame| match &frame.local {
+                Local::Try(TryLocal {
+                    phase: Phase::Block,
+                    attempt,
+                    ..
+                }) => Some(*attempt),
+                _ => None,
+            });
         Ok(Go::Stop(Step::Perform(Perform {
             kind: action.kind,
             with,
@@ -151,7 +167,10 @@ impl Walk {
         if due <= self.now {
             return self.done(input);
         }
-        let wait = Wait { due_at: self.due_with(due), ..Wait::default() };
+        let wait = Wait {
+            due_at: self.due_with(due),
+            ..Wait::default()
+        };
         Ok(Go::Stop(self.park(wait)))
     }
 
@@ -161,7 +180,10 @@ impl Walk {
             _ => std::time::Duration::from_secs(3),
         };
         let due_at = self.due_with(self.now.plus(every));
-        self.park(Wait { due_at, ..Wait::default() })
+        self.park(Wait {
+            due_at,
+            ..Wait::default()
+        })
     }
 
     fn try_again(
@@ -171,16 +193,26 @@ impl Walk {
         input: Value,
     ) -> Result<Go, Fault> {
         let Phase::Backoff { due } = local.phase else {
-            return Err(Fault::new(FaultKind::Runtime, "the stored position is damaged"));
+            return Err(Fault::new(
+                FaultKind::Runtime,
+                "the stored position is damaged",
+            ));
         };
         if due > self.now {
-            let wait = Wait { due_at: self.due_with(due), ..Wait::default() };
+            let wait = Wait {
+                due_at: self.due_with(due),
+                ..Wait::default()
+            };
             return Ok(Go::Stop(self.park(wait)));
         }
         let chart = Arc::clone(&self.chart);
         let scope = self.scope(chart.node(self.memory.node()), &input, Some(&input));
         let attempt_deadline = self.attempt_deadline(block, &input, &scope)?;
-        let local = TryLocal { phase: Phase::Block, attempt_deadline, ..local };
+        let local = TryLocal {
+            phase: Phase::Block,
+            attempt_deadline,
+            ..local
+        };
         self.set_local(Local::Try(local));
         self.memory.at = match block.first {
             Some(node) => Cursor::Enter { node, data: input },

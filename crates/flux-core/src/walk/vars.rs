@@ -75,7 +75,10 @@ impl Walk {
 
     fn locals_of(&self, frame: &Frame, into: &mut Vec<Variable>) {
         let mut add = |name: &str, value: Value| {
-            into.push(Variable { name: name.to_owned(), value });
+            into.push(Variable {
+                name: name.to_owned(),
+                value,
+            });
         };
         match (&self.chart.node(frame.node).kind, &frame.local) {
             (Kind::For(each), Local::For { items, index }) => {

@@ -12,12 +12,15 @@ use std::path::PathBuf;
 const HOSTS: [&str; 2] = ["petstore.swagger.io", "httpbin.org"];
 
 /// Scenarios that need `call: openapi`, which is refused at validation.
-const REFUSED: [&str; 2] = ["Call OpenAPI With Content Output", "Call OpenAPI With Response Output"];
+const REFUSED: [&str; 2] = [
+    "Call OpenAPI With Content Output",
+    "Call OpenAPI With Response Output",
+];
 
 fn kit() -> Option<PathBuf> {
     let given = std::env::var_os("FLUX_CONFORMANCE_DIR").map(PathBuf::from);
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/conformance/open-workflow");
+    let beside =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance/open-workflow");
     let folder = given.unwrap_or(beside);
     folder.join("ctk/features").is_dir().then_some(folder)
 }
@@ -42,20 +45,28 @@ async fn every_scenario_of_the_kit_that_needs_no_openapi_passes() {
             passed += 1;
         }
     }
-    assert_eq!((passed, refused), (19, 2), "the kit has other scenarios than expected");
+    assert_eq!(
+        (passed, refused),
+        (19, 2),
+        "the kit has other scenarios than expected"
+    );
 }
 
 fn is_refused(scenario: &Scenario) -> bool {
     let definition = scenario.steps[0].doc.as_ref().unwrap();
-    let report = flux_lang::compile(&definition.text, "ctk.yaml").err().map(|r| r.to_string());
+    let report = flux_lang::compile(&definition.text, "ctk.yaml")
+        .err()
+        .map(|r| r.to_string());
     report.is_some_and(|report| report.contains("openapi"))
 }
 
 async fn play(scenario: &Scenario, stub: &Stub) {
     let mut house = House::new();
     house.actions.http_ca_file = Some(stub.ca_file().to_owned());
-    house.actions.http_resolve =
-        HOSTS.iter().map(|host| ((*host).to_owned(), 443, stub.address())).collect();
+    house.actions.http_resolve = HOSTS
+        .iter()
+        .map(|host| ((*host).to_owned(), 443, stub.address()))
+        .collect();
     let (mut definition, mut input, mut record) = (String::new(), "null".to_owned(), None);
     for step in &scenario.steps {
         let text = step.text.as_str();
@@ -87,7 +98,11 @@ async fn check(house: &House, record: &RunRecord, step: &Step) {
         output(record);
     } else if text.starts_with("the workflow output should have properties") {
         for path in quoted {
-            assert!(at(&output(record), path).is_some(), "no {path} in {}", output(record));
+            assert!(
+                at(&output(record), path).is_some(),
+                "no {path} in {}",
+                output(record)
+            );
         }
     } else if text.contains("property with value") {
         assert_eq!(at(&output(record), quoted[0]), Some(yaml(step)));
@@ -122,5 +137,7 @@ fn yaml(step: &Step) -> Value {
 }
 
 fn at(value: &Value, path: &str) -> Option<Value> {
-    value.pointer(&format!("/{}", path.replace('.', "/"))).cloned()
+    value
+        .pointer(&format!("/{}", path.replace('.', "/")))
+        .cloned()
 }

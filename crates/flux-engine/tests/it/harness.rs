@@ -30,7 +30,11 @@ impl House {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("flux.db");
         let store = Arc::new(SqliteStore::open(&path, Options::default()).unwrap());
-        House { directory, store, actions: action::Config::default() }
+        House {
+            directory,
+            store,
+            actions: action::Config::default(),
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -66,14 +70,18 @@ impl House {
             definitions: self.store.clone(),
         };
         let compiler = Arc::new(flux_lang::Language);
-        Engine::start(config, stores, compiler, Arc::new(SystemClock)).await.unwrap()
+        Engine::start(config, stores, compiler, Arc::new(SystemClock))
+            .await
+            .unwrap()
     }
 
     /// Deploys a definition and activates its schedule.
     pub async fn deploy(&self, source: &str) -> Arc<flux_core::chart::Chart> {
         let compiled = flux_lang::compile(source, "test.yaml");
         let chart = compiled.unwrap_or_else(|report| panic!("{report}")).chart;
-        deploy(&*self.store, &chart, source, true, SystemClock.now()).await.unwrap();
+        deploy(&*self.store, &chart, source, true, SystemClock.now())
+            .await
+            .unwrap();
         chart
     }
 
@@ -88,8 +96,16 @@ impl House {
         let json = format!(
             r#"{{"specversion":"1.0","id":"{id}","source":"test","type":"{kind}","data":{data}}}"#
         );
-        let event = Event { id: id.into(), source: "test".into(), kind: kind.into(), json };
-        self.store.signal(run, event, SystemClock.now()).await.unwrap()
+        let event = Event {
+            id: id.into(),
+            source: "test".into(),
+            kind: kind.into(),
+            json,
+        };
+        self.store
+            .signal(run, event, SystemClock.now())
+            .await
+            .unwrap()
     }
 
     pub async fn ended(&self, run: RunId) -> RunRecord {

@@ -24,8 +24,7 @@ do:
           - quick: { run: { shell: { command: 'echo two' } }, export: { as: '${ { quick: . } }' } }
   - all: { set: { outputs: '${ . }', context: '${ $context }' } }
 "#;
-    let expected =
-        json!({"outputs": ["one", "two"], "context": {"slow": "one", "quick": "two"}});
+    let expected = json!({"outputs": ["one", "two"], "context": {"slow": "one", "quick": "two"}});
     gives("fork", body, "null", expected).await;
 }
 
@@ -41,7 +40,9 @@ do:
           - c: { set: 3 }
       metadata: { flux: { join: { count: 2, rest: cancel } } }
 "#;
-    let body = body.replace("set: 1", "set: '${ 1 }'").replace("set: 3", "set: '${ 3 }'");
+    let body = body
+        .replace("set: 1", "set: '${ 1 }'")
+        .replace("set: 3", "set: '${ 3 }'");
     gives("some", &body, "null", json!([1, null, 3])).await;
 }
 
@@ -77,7 +78,13 @@ do:
           - tell: { set: { status: '${ $e.status }', where: '${ $e.instance }' } }
 "#;
     let place = "/do/0/guarded/try/0/both/fork/branches/0/bad";
-    gives("caught", body, "null", json!({"status": 418, "where": place})).await;
+    gives(
+        "caught",
+        body,
+        "null",
+        json!({"status": 418, "where": place}),
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,7 +108,10 @@ do:
     let record = house.run(&workflow("retry", &body), "null").await;
     assert_eq!(record.state, RunState::Completed);
     let lines = std::fs::read_to_string(&file).unwrap();
-    let keys: Vec<&str> = lines.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    let keys: Vec<&str> = lines
+        .lines()
+        .map(|line| line.split(' ').next().unwrap())
+        .collect();
     assert_eq!(keys.len(), 3);
     assert!(keys.iter().all(|key| *key == keys[0]), "{lines}");
     assert!(lines.ends_with(" 3\n"), "{lines}");
@@ -120,7 +130,13 @@ do:
         do:
           - tell: { set: { title: '${ $e.title }', code: '${ $e.detail | test("7") }' } }
 "#;
-    gives("exhausted", body, "null", json!({"title": "Runtime error", "code": true})).await;
+    gives(
+        "exhausted",
+        body,
+        "null",
+        json!({"title": "Runtime error", "code": true}),
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,9 +172,18 @@ do:
       listen: { to: { one: { with: { type: go }, correlate: { n: { from: '${ .data.n }', expect: '${ 2 }' } } } } }
 "#;
     let run = house.submit(&workflow("hear", body), "null").await;
-    assert_eq!(house.signal(run, "go", "a", r#"{"n":1}"#).await, Signalled::Accepted);
-    assert_eq!(house.signal(run, "go", "b", r#"{"n":2}"#).await, Signalled::Accepted);
-    assert_eq!(house.signal(run, "go", "b", r#"{"n":2}"#).await, Signalled::Duplicate);
+    assert_eq!(
+        house.signal(run, "go", "a", r#"{"n":1}"#).await,
+        Signalled::Accepted
+    );
+    assert_eq!(
+        house.signal(run, "go", "b", r#"{"n":2}"#).await,
+        Signalled::Accepted
+    );
+    assert_eq!(
+        house.signal(run, "go", "b", r#"{"n":2}"#).await,
+        Signalled::Duplicate
+    );
     let engine = house.engine("solo").await;
     let record = house.ended(run).await;
     assert_eq!(output(&record), json!([{"n": 2}]));
@@ -169,10 +194,13 @@ do:
 async fn an_emitted_event_reaches_another_run_that_listens() {
     let house = House::new();
     let ear = "do:\n  - hear: { listen: { to: { one: { with: { type: news } } } } }\n";
-    let mouth = "do:\n  - tell: { emit: { event: { with: { type: news, data: { x: '${ .x }' } } } } }\n";
+    let mouth =
+        "do:\n  - tell: { emit: { event: { with: { type: news, data: { x: '${ .x }' } } } } }\n";
     let listening = house.submit(&workflow("ear", ear), "null").await;
     let engine = house.engine("solo").await;
-    house.until(listening, "it waits", |state| state == RunState::Waiting).await;
+    house
+        .until(listening, "it waits", |state| state == RunState::Waiting)
+        .await;
     let told = house.submit(&workflow("mouth", mouth), r#"{"x":7}"#).await;
     assert_eq!(house.ended(told).await.state, RunState::Completed);
     assert_eq!(output(&house.ended(listening).await), json!([{"x": 7}]));
@@ -202,12 +230,21 @@ async fn a_file_that_appears_starts_what_waits_for_it() {
     );
     let run = house.submit(&workflow("file", &body), "null").await;
     let engine = house.engine("solo").await;
-    house.until(run, "it waits", |state| state == RunState::Waiting).await;
+    house
+        .until(run, "it waits", |state| state == RunState::Waiting)
+        .await;
     std::fs::write(house.path("in.csv"), "a,b\n").unwrap();
     let found = output(&house.ended(run).await);
-    assert!(found["path"].as_str().unwrap().ends_with("in.csv"), "{found}");
+    assert!(
+        found["path"].as_str().unwrap().ends_with("in.csv"),
+        "{found}"
+    );
     let polls = house.store.history(run).await.unwrap();
-    assert!(polls.len() <= 3, "looking in vain is no commit: {}", polls.len());
+    assert!(
+        polls.len() <= 3,
+        "looking in vain is no commit: {}",
+        polls.len()
+    );
     engine.drain().await;
 }
 
@@ -225,7 +262,9 @@ input: { schema: { document: { type: object, required: [id], properties: { id: {
 do:
   - keep: { set: { id: '${ .id }' } }
 "#;
-    let record = House::new().run(&workflow("schema", body), r#"{"id":"x"}"#).await;
+    let record = House::new()
+        .run(&workflow("schema", body), r#"{"id":"x"}"#)
+        .await;
     let fault = fault(&record);
     assert_eq!(fault.status, 400);
     assert!(fault.detail.unwrap().contains("/id"));
@@ -234,13 +273,23 @@ do:
 #[tokio::test(flavor = "multi_thread")]
 async fn an_every_schedule_starts_runs() {
     let house = House::new();
-    let source = workflow("tick", "schedule: { every: { seconds: 1 } }\ndo:\n  - t: { set: { ok: true } }\n");
+    let source = workflow(
+        "tick",
+        "schedule: { every: { seconds: 1 } }\ndo:\n  - t: { set: { ok: true } }\n",
+    );
     house.deploy(&source).await;
     let engine = house.engine("solo").await;
-    flux_testkit::wait_until_async("two runs were started", crate::harness::PATIENCE, async || {
-        let filter = flux_core::ports::runs::RunFilter { limit: 10, ..Default::default() };
-        house.store.list(filter).await.unwrap().len() >= 2
-    })
+    flux_testkit::wait_until_async(
+        "two runs were started",
+        crate::harness::PATIENCE,
+        async || {
+            let filter = flux_core::ports::runs::RunFilter {
+                limit: 10,
+                ..Default::default()
+            };
+            house.store.list(filter).await.unwrap().len() >= 2
+        },
+    )
     .await;
     engine.drain().await;
 }

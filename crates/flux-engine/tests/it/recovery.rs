@@ -6,7 +6,6 @@ use flux_core::ports::runs::Runs;
 use flux_testkit::wait_until_async;
 use serde_json::json;
 
-
 const LONG: &str = "do:\n  - long: { run: { shell: { command: 'sleep 1; echo done' } } }\n";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -19,7 +18,9 @@ do:
 "#;
     let run = house.submit(&workflow("drained", body), "null").await;
     let first = house.engine("first").await;
-    house.until(run, "it runs", |state| state == RunState::Running).await;
+    house
+        .until(run, "it runs", |state| state == RunState::Running)
+        .await;
     first.drain().await;
     let branch = house.store.branches(run).await.unwrap().remove(0);
     assert_eq!(branch.owner, None, "released without waiting for a window");
@@ -67,7 +68,15 @@ async fn pools_keep_their_work_to_themselves() {
     let history = house.store.history(run).await.unwrap();
     assert!(history.iter().all(|record| record.engine == "common"));
     wait_until_async("both are members", PATIENCE, async || {
-        house.store.members().unwrap().members().await.unwrap().len() == 2
+        house
+            .store
+            .members()
+            .unwrap()
+            .members()
+            .await
+            .unwrap()
+            .len()
+            == 2
     })
     .await;
     pooled.drain().await;
