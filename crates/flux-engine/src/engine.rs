@@ -13,9 +13,8 @@ use flux_core::chart::Compiler;
 use flux_core::clock::Clock;
 use flux_core::ids::Incarnation;
 use flux_core::ownership::{Timing, Trust};
-use flux_failover::{Membership, MembershipConfig};
+use flux_failover::{Membership, TrustHandle};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, broadcast};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +31,7 @@ pub enum StartError {
     Actions(String),
     /// It could not join.
     #[error(transparent)]
-    Join(#[from] flux_failover::JoinError),
+    Join(#[from] flux_failover::StartError),
 }
 
 /// A running engine. Dropping it stops it like a crash; [`Engine::drain`] is the clean end.
@@ -58,7 +57,7 @@ impl Engine {
         let mut actions = config.actions.clone();
         actions.kill_grace = actions
             .kill_grace
-            .min(Timing::of(config.window).kill_budget());
+            .min(Timing::of(config.window).kill_budget);
         let (events, _) = broadcast::channel(EVENTS);
         let shop = Arc::new(Shop {
             branches: Arc::clone(&stores.branches),
@@ -78,7 +77,6 @@ impl Engine {
             slots: Arc::new(Semaphore::new(config.concurrency as usize)),
             config,
             stores,
-            clock,
             end: end.clone(),
             drain: drain.clone(),
         };
@@ -132,16 +130,18 @@ async fn join(
     config: &Config,
     stores: &Stores,
     clock: &Arc<dyn Clock>,
-) -> Result<Membership, flux_failover::JoinError> {
-    let members = Arc::clone(&stores.members);
-    let membership = MembershipConfig {
+) -> Result<Membership, flux_failover::StartError> {
+    let system = rustix::system::uname();
+    let membership = flux_failover::Config {
         name: config.name.clone(),
         window: config.window,
+        host: system.nodename().to_string_lossy().into_owned(),
+        pid: std::process::id(),
         version: config.version.to_owned(),
-        poison_limit: config.poison_limit,
         max_cluster_size: config.max_cluster_size,
+        poison_limit: config.poison_limit,
     };
-    Membership::start(membership, members, Arc::clone(clock)).await
+    Membership::start(membership, Arc::clone(&stores.members), Arc::clone(clock)).await
 }
 
 /// Keeps the engine in the cluster: one life as a member after the other, until it drains.
@@ -150,37 +150,43 @@ struct Keeper {
     slots: Arc<Semaphore>,
     config: Config,
     stores: Stores,
-    clock: Arc<dyn Clock>,
     end: CancellationToken,
     drain: CancellationToken,
 }
 
 impl Keeper {
-    async fn keep(self, mut membership: Membership) {
+    async fn keep(self, membership: Membership) {
         loop {
             let me = membership.incarnation();
-            let _listeners = self.shop.events.send(EngineEvent::Joined(me));
-            let drained = self.live(&membership).await;
-            if drained || self.end.is_cancelled() {
-                membership.leave().await;
+            self.tell(EngineEvent::Joined(me));
+            let drained = self.live(&membership, me).await;
+            if drained {
+                if let Err(error) = membership.leave().await {
+                    tracing::warn!(engine.id = %me, "left without saying so: {error}");
+                }
                 return;
             }
-            let _listeners = self.shop.events.send(EngineEvent::SteppedDown(me));
-            tracing::error!(
-                engine.id = %me,
-                "lost the trust window: everything it ran was stopped; joining anew"
-            );
-            membership.abandon();
-            membership = match self.rejoin().await {
-                Some(membership) => membership,
-                None => return,
+            if self.end.is_cancelled() {
+                return;
+            }
+            self.tell(EngineEvent::SteppedDown(me));
+            let again = tokio::select! {
+                again = membership.rejoin() => again,
+                () = self.drain.cancelled() => None,
+                () = self.end.cancelled() => None,
             };
+            if again.is_none() {
+                return;
+            }
         }
     }
 
+    fn tell(&self, event: EngineEvent) {
+        let _listeners = self.shop.events.send(event);
+    }
+
     /// One life as a member; true when it ended by a drain, false when trust was lost.
-    async fn live(&self, membership: &Membership) -> bool {
-        let me = membership.incarnation();
+    async fn live(&self, membership: &Membership, me: Incarnation) -> bool {
         self.shop.running.stand(Standing::NoNewActions);
         let life = self.end.child_token();
         let claiming = life.child_token();
@@ -215,7 +221,7 @@ impl Keeper {
             );
         }
         let drained = tokio::select! {
-            () = self.follow_trust(membership) => false,
+            () = self.follow_trust(membership.trust()) => false,
             () = self.drained(membership, &claiming, &workers) => true,
             () = self.end.cancelled() => false,
         };
@@ -231,8 +237,8 @@ impl Keeper {
     }
 
     /// Keeps the workers' standing in step with the trust window until it is lost.
-    async fn follow_trust(&self, membership: &Membership) {
-        let mut changes = membership.trust_changes();
+    async fn follow_trust(&self, trust: TrustHandle) {
+        let mut changes = trust.subscribe();
         loop {
             let standing = match *changes.borrow_and_update() {
                 Trust::Full => Standing::Full,
@@ -261,7 +267,9 @@ impl Keeper {
     ) {
         self.drain.cancelled().await;
         claiming.cancel();
-        membership.drain().await;
+        if let Err(error) = membership.drain().await {
+            tracing::warn!("the store does not know that this engine drains: {error}");
+        }
         self.shop.running.stand(Standing::Draining);
         workers.close();
         let running = self.shop.running.count();
@@ -276,21 +284,6 @@ impl Keeper {
             tracing::warn!("the drain time-out passed; stopping the actions that still run");
             self.shop.running.stand(Standing::DrainNow);
             workers.wait().await;
-        }
-    }
-
-    /// Tries for ever, unless the engine ends.
-    async fn rejoin(&self) -> Option<Membership> {
-        loop {
-            match join(&self.config, &self.stores, &self.clock).await {
-                Ok(membership) => return Some(membership),
-                Err(error) => tracing::warn!("cannot join: {error}; trying again"),
-            }
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_secs(1)) => {}
-                () = self.drain.cancelled() => return None,
-                () = self.end.cancelled() => return None,
-            }
         }
     }
 }
