@@ -15,7 +15,7 @@ pub const CAP: Limits = Limits {
 /// Most elements of one collection.
 pub const ITEMS: usize = 1 << 20;
 /// Bytes that elements of collections may take up in one evaluation, whether still in use or not.
-const KEPT: u64 = 256 << 20;
+const KEPT: u64 = 128 << 20;
 /// Safety net for single operations that are slow on large values. Generous, because results must
 /// not depend on the speed of the machine.
 const TIME: Duration = Duration::from_millis(1500);

@@ -62,7 +62,7 @@ fn boxed(t: Term<&str>) -> Box<Term<&str>> {
     Box::new(term(t))
 }
 
-fn plain<'s>(name: &'s str) -> Term<&'s str> {
+fn plain(name: &str) -> Term<&str> {
     Term::Call(name, Vec::new())
 }
 

@@ -12,6 +12,7 @@ fn eval(text: &str, input: &str) -> Result<String, EvalError> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn means_what_jq_means() {
     let doc =
         r#"{"a":{"b":1},"s":"x,y","n":[3,1,2],"items":[{"id":1,"p":2.5},{"id":2,"p":4}],"z":null}"#;
@@ -105,6 +106,7 @@ fn means_what_jq_means() {
         ("first(.n[])", "3"),
         ("[.n[] | if . > 2 then empty else . end]", "[1,2]"),
         ("empty", "null"),
+        (".n | toarray", "[3,1,2]"),
         (
             "label $out | .n[] | if . == 1 then ., break $out else empty end",
             "1",
