@@ -148,10 +148,26 @@ fn binary<'s>(left: Term<&'s str>, op: BinaryOp<&'s str>, right: Term<&'s str>) 
 /// The change has to measure what it adds (`__put`); `+` does so itself, so that appending in a loop
 /// does not look at all that is there each time.
 fn update<'s>(place: Term<&'s str>, change: Term<&'s str>) -> Term<&'s str> {
+    let place = opened(place);
     then(
         Term::BinOp(Box::new(place), BinaryOp::Update, Box::new(change)),
         "__sum",
     )
+}
+
+/// As in jq, and unlike in jaq, setting a member of `null` makes it an object.
+fn opened(place: Term<&str>) -> Term<&str> {
+    match place {
+        Term::BinOp(left, BinaryOp::Pipe(None), right) => pipe(opened(*left), *right),
+        Term::Path(from, Path(parts)) => {
+            parts.into_iter().fold(opened(*from), |from, (part, opt)| {
+                let names = matches!(&part, Part::Index(Term::Str(None, _)));
+                let from = if names { then(from, "__open") } else { from };
+                Term::Path(Box::new(from), Path(vec![(part, opt)]))
+            })
+        }
+        other => other,
+    }
 }
 
 fn math<'s>(op: Math, left: Term<&'s str>, right: Term<&'s str>) -> Term<&'s str> {

@@ -33,7 +33,7 @@ pub fn all() -> impl Iterator<Item = Fun<Data>> {
     theirs
         .filter(|(name, ..)| !super::refuse::is_hidden(name))
         .chain(own().into_iter().map(run::<Data>))
-        .chain([step(), slice()])
+        .chain([step(), slice(), open()])
 }
 
 fn own() -> Vec<Filter> {
@@ -110,6 +110,25 @@ fn slice() -> Fun<Data> {
             Err(stop) => box_once(Err(halt(stop))),
         });
     ("__slice", v(0), native)
+}
+
+/// `__open` lets an update of a member find an object where there is `null`.
+fn open() -> Fun<Data> {
+    let native = Native::<Data>::new(|cv| box_once(Ok(cv.1)))
+        .with_paths(|cv| box_once(Ok(cv.1)))
+        .with_update(|cv, update| match cv.1 {
+            Value::Null => {
+                let outputs = update(value::object(&[]));
+                Box::new(outputs.map(|output| {
+                    output.map(|new| match new {
+                        Value::Obj(map) if map.is_empty() => Value::Null,
+                        other => other,
+                    })
+                }))
+            }
+            other => update(other),
+        });
+    ("__open", v(0), native)
 }
 
 fn slice_work(value: &Value) -> Result<(), Stop> {

@@ -106,6 +106,11 @@ fn means_what_jq_means() {
         ("first(.n[])", "3"),
         ("[.n[] | if . > 2 then empty else . end]", "[1,2]"),
         ("empty", "null"),
+        ("{} | .x.y = 1", r#"{"x":{"y":1}}"#),
+        (".z.k += 2 | .z", r#"{"k":2}"#),
+        (".items[0].new.deep |= 5 | .items[0].new", r#"{"deep":5}"#),
+        ("null | .a = 1", r#"{"a":1}"#),
+        (".items[].t = 1 | [.items[].t]", "[1,1]"),
         (".n | toarray", "[3,1,2]"),
         (
             "label $out | .n[] | if . == 1 then ., break $out else empty end",
