@@ -18,7 +18,7 @@ pub type Value = jaq_json::Val;
 /// How large a value may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Largest logical size in bytes: texts and keys count their length, other leaves 8.
+    /// Largest logical size in bytes: texts and keys count their length, others 8 each.
     pub bytes: usize,
     /// Largest number of nested levels; a number alone has 1.
     pub depth: usize,
@@ -117,8 +117,8 @@ fn own_size(value: &Value) -> usize {
         Value::Num(Num::Dec(digits)) => 8 + digits.len(),
         Value::Num(_) => 8,
         Value::BStr(bytes) | Value::TStr(bytes) => 2 + bytes.len(),
-        Value::Arr(items) => 2 + items.len(),
-        Value::Obj(map) => 2 + map.len(),
+        Value::Arr(items) => 8 + items.len(),
+        Value::Obj(map) => 8 + map.len(),
     }
 }
 
@@ -202,4 +202,135 @@ pub fn get<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
 #[must_use]
 pub fn is_truthy(value: &Value) -> bool {
     value.as_bool()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn json(text: &str) -> Value {
+        parse(text).unwrap()
+    }
+
+    #[test]
+    fn reads_strict_json_only() {
+        for bad in [
+            "",
+            "NaN",
+            "[1,]",
+            "{1:2}",
+            "b\"x\"",
+            "# c\n1",
+            "01",
+            "1 2",
+            "'a'",
+            "+1",
+            "Infinity",
+            "\"\\ud800\"",
+        ] {
+            assert!(matches!(parse(bad), Err(ValueError::Syntax(_))), "{bad}");
+        }
+        for good in [
+            "null",
+            "[1,2.50,\"a\\\"\\n\\u0001é\"]",
+            "{\"b\":1,\"a\":[]}",
+            "1e5",
+            "123456789012345678901",
+        ] {
+            let value = json(good);
+            assert_eq!(json(&to_json(&value)), value, "{good}");
+        }
+        assert_eq!(
+            to_json(&json("{\"b\":1.50,\"a\":\"\\u0001\"}")),
+            "{\"b\":1.50,\"a\":\"\\u0001\"}"
+        );
+        assert_eq!(to_json(&Value::from(f64::NAN)), "null");
+    }
+
+    #[test]
+    fn limits_hold_for_any_depth_and_sharing() {
+        let limits = Limits::default();
+        let deep = |n| "[".repeat(n) + &"]".repeat(n);
+        assert!(check(&json(&deep(127)), &limits).is_ok());
+        assert_eq!(parse(&deep(200_000)), Err(ValueError::TooDeep(128)));
+        assert!(parse(&("[".repeat(200_000))).is_err());
+        let shared = (0..40).fold(Value::Null, |inner, _| {
+            [inner.clone(), inner].into_iter().collect()
+        });
+        assert_eq!(check(&shared, &limits), Err(ValueError::TooLarge(1 << 20)));
+        assert_eq!(
+            check(&text(&"x".repeat(2 << 20)), &limits),
+            Err(ValueError::TooLarge(1 << 20))
+        );
+        let odd = Value::obj([(Value::from(1isize), Value::Null)].into_iter().collect());
+        assert_eq!(check(&odd, &limits), Err(ValueError::Key("1".to_owned())));
+    }
+
+    #[test]
+    fn patches_follow_the_rfc() {
+        let table = [
+            ("{\"a\":\"b\"}", "{\"a\":\"c\"}", "{\"a\":\"c\"}"),
+            (
+                "{\"a\":\"b\"}",
+                "{\"b\":\"c\"}",
+                "{\"a\":\"b\",\"b\":\"c\"}",
+            ),
+            ("{\"a\":\"b\",\"b\":\"c\"}", "{\"a\":null}", "{\"b\":\"c\"}"),
+            ("{\"a\":[\"b\"]}", "{\"a\":\"c\"}", "{\"a\":\"c\"}"),
+            (
+                "{\"a\":{\"b\":\"c\"}}",
+                "{\"a\":{\"b\":\"d\",\"c\":null}}",
+                "{\"a\":{\"b\":\"d\"}}",
+            ),
+            ("[\"a\"]", "null", "null"),
+            ("{\"e\":null}", "{\"a\":1}", "{\"e\":null,\"a\":1}"),
+            ("[1,2]", "{\"a\":\"b\",\"c\":null}", "{\"a\":\"b\"}"),
+            (
+                "{}",
+                "{\"a\":{\"bb\":{\"ccc\":null}}}",
+                "{\"a\":{\"bb\":{}}}",
+            ),
+        ];
+        for (base, patch, want) in table {
+            assert_eq!(
+                merge_patch(json(base), &json(patch)),
+                json(want),
+                "{base} {patch}"
+            );
+        }
+    }
+
+    fn tree() -> impl proptest::strategy::Strategy<Value = Value> {
+        use proptest::prelude::*;
+        let leaf = prop_oneof![
+            (0isize..3).prop_map(Value::from),
+            "[ab]".prop_map(Value::from)
+        ];
+        leaf.prop_recursive(4, 30, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3)
+                    .prop_map(|items| items.into_iter().collect()),
+                prop::collection::vec(("[abcd]", inner), 0..4).prop_map(|members| object(
+                    &members
+                        .iter()
+                        .map(|(k, v)| (k.as_str(), v.clone()))
+                        .collect::<Vec<_>>()
+                )),
+            ]
+        })
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_diff_applied_gives_the_new_value(base in tree(), new in tree()) {
+            proptest::prop_assert_eq!(merge_patch(base.clone(), &diff(&base, &new)), new);
+        }
+
+        #[test]
+        fn conversions_keep_the_value(value in tree()) {
+            proptest::prop_assert_eq!(&from_serde(to_serde(&value)), &value);
+            proptest::prop_assert_eq!(&parse(&to_json(&value)).map_err(|e| proptest::test_runner::TestCaseError::fail(e.to_string()))?, &value);
+        }
+    }
 }

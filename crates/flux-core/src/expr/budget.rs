@@ -14,8 +14,8 @@ pub const CAP: Limits = Limits {
 };
 /// Most elements of one collection.
 pub const ITEMS: usize = 1 << 20;
-/// Texts kept at the same time, in bytes (an upper bound: all texts ever put into collections).
-const TEXTS: u64 = 128 << 20;
+/// Bytes that elements of collections may take up in one evaluation, whether still in use or not.
+const KEPT: u64 = 128 << 20;
 /// Safety net for single operations that are slow on large values. Generous, because results must
 /// not depend on the speed of the machine.
 const TIME: Duration = Duration::from_millis(1500);
@@ -35,8 +35,8 @@ pub enum Stop {
     Large = 3,
     /// A value or path grew too deep.
     Deep = 4,
-    /// Too many texts held at once.
-    Texts = 5,
+    /// Too much put into collections.
+    Kept = 5,
 }
 
 impl Stop {
@@ -46,7 +46,7 @@ impl Stop {
             1 => Self::Steps,
             2 => Self::Time,
             4 => Self::Deep,
-            5 => Self::Texts,
+            5 => Self::Kept,
             _ => Self::Large,
         }
     }
@@ -56,7 +56,7 @@ impl Stop {
 struct Meter {
     steps: u64,
     next_clock: u64,
-    texts: u64,
+    kept: u64,
     grown: usize,
     updates: u32,
     until: Option<Instant>,
@@ -65,7 +65,7 @@ struct Meter {
 const FRESH: Meter = Meter {
     steps: 0,
     next_clock: CLOCK,
-    texts: 0,
+    kept: 0,
     grown: 0,
     updates: 0,
     until: None,
@@ -103,25 +103,43 @@ pub fn steps(n: u64) -> Result<(), Stop> {
 }
 
 /// Counts the bytes of a text that stays in memory.
+pub fn keep_text(value: &Value) -> Result<(), Stop> {
+    match value {
+        Value::TStr(bytes) | Value::BStr(bytes) => keep_bytes(bytes.len()),
+        _ => Ok(()),
+    }
+}
+
+/// Counts the bytes of an element of a collection being built, without what is inside it: that was
+/// counted when it was built.
 pub fn keep(value: &Value) -> Result<(), Stop> {
-    let len = match value {
-        Value::TStr(bytes) | Value::BStr(bytes) => bytes.len(),
-        _ => return Ok(()),
-    };
-    keep_bytes(len)
+    steps(1)?;
+    match value {
+        Value::TStr(bytes) | Value::BStr(bytes) => keep_bytes(bytes.len()),
+        Value::Arr(items) => keep_bytes(32 + items.len() * 16),
+        Value::Obj(map) => keep_bytes(48 + map.len() * 64),
+        _ => Ok(()),
+    }
 }
 
 fn keep_bytes(len: usize) -> Result<(), Stop> {
     let mut meter = METER.get();
-    meter.texts = meter.texts.saturating_add(len as u64);
+    meter.kept = meter.kept.saturating_add(len as u64);
     METER.set(meter);
-    if len > CAP.bytes {
-        return Err(Stop::Large);
-    }
-    if meter.texts > TEXTS {
-        Err(Stop::Texts)
+    if meter.kept > KEPT {
+        Err(Stop::Kept)
     } else {
         Ok(())
+    }
+}
+
+/// Counts the work of an operation that touches every element of a collection or text.
+pub fn work(value: &Value) -> Result<(), Stop> {
+    match value {
+        Value::Arr(items) => steps(items.len() as u64 / 8),
+        Value::Obj(map) => steps(map.len() as u64 / 8),
+        Value::TStr(bytes) | Value::BStr(bytes) => steps(bytes.len() as u64 / 512),
+        _ => Ok(()),
     }
 }
 
@@ -129,7 +147,10 @@ fn keep_bytes(len: usize) -> Result<(), Stop> {
 pub fn inspect(value: &Value) -> Result<usize, Stop> {
     match value {
         Value::TStr(bytes) | Value::BStr(bytes) if bytes.len() > CAP.bytes => Err(Stop::Large),
-        Value::TStr(bytes) | Value::BStr(bytes) => Ok(bytes.len()),
+        Value::TStr(bytes) | Value::BStr(bytes) => {
+            steps(bytes.len() as u64 / 512)?;
+            Ok(bytes.len())
+        }
         _ => {
             let size = measure(value, &CAP).map_err(|e| match e {
                 ValueError::TooDeep(_) => Stop::Deep,
@@ -141,6 +162,13 @@ pub fn inspect(value: &Value) -> Result<usize, Stop> {
     }
 }
 
+/// A key to sort by: each is compared several times with others, so its parts count.
+pub fn rank(value: &Value) -> Result<(), Stop> {
+    keep(value)?;
+    let bytes = inspect(value)?;
+    steps(bytes as u64 / 64)
+}
+
 /// Like [`inspect`], for a text made of `value`.
 pub fn part(value: &Value) -> Result<(), Stop> {
     keep_bytes(inspect(value)?)
@@ -149,6 +177,7 @@ pub fn part(value: &Value) -> Result<(), Stop> {
 /// A value that is about to become part of another one: remembers by how much that one may grow.
 pub fn put(value: &Value) -> Result<(), Stop> {
     let bytes = inspect(value)?;
+    keep(value)?;
     let mut meter = METER.get();
     meter.grown = meter.grown.saturating_add(bytes + 2);
     METER.set(meter);

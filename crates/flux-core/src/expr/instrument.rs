@@ -22,7 +22,7 @@ pub fn term(t: Term<&str>) -> Term<&str> {
         Term::Obj(members) if !members.is_empty() => {
             let members = members
                 .into_iter()
-                .map(|(key, value)| (object_key(key), value.map(term)));
+                .map(|(key, value)| (object_key(key), value.map(|t| then(term(t), "__item"))));
             then(Term::Obj(members.collect()), "__check")
         }
         Term::Neg(t) => Term::Neg(boxed(*t)),
@@ -62,7 +62,7 @@ fn boxed(t: Term<&str>) -> Box<Term<&str>> {
     Box::new(term(t))
 }
 
-fn plain<'s>(name: &'s str) -> Term<&'s str> {
+fn plain(name: &str) -> Term<&str> {
     Term::Call(name, Vec::new())
 }
 
@@ -111,19 +111,21 @@ fn object_key(key: Term<&str>) -> Term<&str> {
 
 fn binary<'s>(left: Term<&'s str>, op: BinaryOp<&'s str>, right: Term<&'s str>) -> Term<&'s str> {
     let join = |op, left, right| Term::BinOp(Box::new(left), op, Box::new(right));
+    let appends = matches!(&right, Term::BinOp(from, BinaryOp::Math(Math::Add), _) if matches!(**from, Term::Id));
     let (left, right) = (term(left), term(right));
     match op {
+        BinaryOp::Update if appends => update(left, right),
         BinaryOp::Pipe(None) => pipe(left, right),
         BinaryOp::Pipe(Some(bound)) => join(
             BinaryOp::Pipe(Some(pattern(bound))),
-            then(left, "__item"),
+            then(left, "__bind"),
             right,
         ),
         // The left side counts itself; counting only the right side keeps long lists cheap.
         BinaryOp::Comma => join(BinaryOp::Comma, left, then(right, "__step")),
         BinaryOp::Math(op) => math(op, left, right),
-        BinaryOp::Update => update(left, right),
-        BinaryOp::Assign => bind(right, HELD, update(left, Term::Var(HELD))),
+        BinaryOp::Update => update(left, then(right, "__put")),
+        BinaryOp::Assign => bind(right, HELD, update(left, then(Term::Var(HELD), "__put"))),
         BinaryOp::UpdateMath(op) => bind(
             right,
             HELD,
@@ -132,7 +134,10 @@ fn binary<'s>(left: Term<&'s str>, op: BinaryOp<&'s str>, right: Term<&'s str>) 
         BinaryOp::UpdateAlt => bind(
             right,
             HELD,
-            update(left, join(BinaryOp::Alt, Term::Id, Term::Var(HELD))),
+            update(
+                left,
+                then(join(BinaryOp::Alt, Term::Id, Term::Var(HELD)), "__put"),
+            ),
         ),
         op @ (BinaryOp::Alt | BinaryOp::Or | BinaryOp::And | BinaryOp::Cmp(_)) => {
             join(op, left, right)
@@ -140,12 +145,29 @@ fn binary<'s>(left: Term<&'s str>, op: BinaryOp<&'s str>, right: Term<&'s str>) 
     }
 }
 
+/// The change has to measure what it adds (`__put`); `+` does so itself, so that appending in a loop
+/// does not look at all that is there each time.
 fn update<'s>(place: Term<&'s str>, change: Term<&'s str>) -> Term<&'s str> {
-    let change = then(change, "__put");
+    let place = opened(place);
     then(
         Term::BinOp(Box::new(place), BinaryOp::Update, Box::new(change)),
         "__sum",
     )
+}
+
+/// As in jq, and unlike in jaq, setting a member of `null` makes it an object.
+fn opened(place: Term<&str>) -> Term<&str> {
+    match place {
+        Term::BinOp(left, BinaryOp::Pipe(None), right) => pipe(opened(*left), *right),
+        Term::Path(from, Path(parts)) => {
+            parts.into_iter().fold(opened(*from), |from, (part, opt)| {
+                let names = matches!(&part, Part::Index(Term::Str(None, _)));
+                let from = if names { then(from, "__open") } else { from };
+                Term::Path(Box::new(from), Path(vec![(part, opt)]))
+            })
+        }
+        other => other,
+    }
 }
 
 fn math<'s>(op: Math, left: Term<&'s str>, right: Term<&'s str>) -> Term<&'s str> {
@@ -154,6 +176,7 @@ fn math<'s>(op: Math, left: Term<&'s str>, right: Term<&'s str>) -> Term<&'s str
     match op {
         Math::Add if !number => then(join(left, then(right, "__put")), "__sum"),
         Math::Mul => Term::Call("__mul", vec![left, right]),
+        Math::Sub if !number => join(then(left, "__work"), then(right, "__work")),
         Math::Div if !number => Term::Call("__div", vec![left, right]),
         _ => join(left, right),
     }
@@ -165,7 +188,7 @@ fn fold<'s>(
     bound: Pattern<&'s str>,
     args: Vec<Term<&'s str>>,
 ) -> Term<&'s str> {
-    let items = then(term(items), "__item");
+    let items = then(term(items), "__bind");
     let args = args.into_iter().enumerate().map(|(at, arg)| {
         // Counting the body guards the stack when `reduce` is the path of an update.
         if at == 1 {
@@ -195,8 +218,8 @@ fn call<'s>(name: &'s str, args: Vec<Term<&'s str>>) -> Term<&'s str> {
     match (name, args.len()) {
         ("recurse", 0) => then(Term::Recurse, "__step"),
         ("sort_by" | "group_by" | "min_by_or_empty" | "max_by_or_empty", 1) => {
-            args = args.into_iter().map(|key| then(key, "__item")).collect();
-            Term::Call(name, args)
+            args = args.into_iter().map(|key| then(key, "__rank")).collect();
+            pipe(plain("__work"), Term::Call(name, args))
         }
         ("contains" | "indices", 1) => {
             let other = args.remove(0);
@@ -214,6 +237,10 @@ fn call<'s>(name: &'s str, args: Vec<Term<&'s str>>) -> Term<&'s str> {
             // Both are evaluated before either name is bound anew.
             bind(regex, HELD, bind(flags, HELD_TOO, search))
         }
+        (
+            "sort" | "reverse" | "keys_unsorted" | "key_values" | "ascii_downcase" | "ascii_upcase",
+            0,
+        ) => pipe(plain("__work"), plain(name)),
         ("explode", 0) => pipe(plain("__chars"), plain("explode")),
         ("range", _) => then(Term::Call(name, args), "__step"),
         (

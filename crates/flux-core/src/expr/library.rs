@@ -11,11 +11,10 @@ use std::sync::LazyLock;
 /// Name and number of arguments.
 pub type Signature<'s> = (&'s str, usize);
 
-/// Definitions that replace one of jaq's or add one of jq's that jaq lacks.
-const OWN: &str = "
-def getpath($path): reduce ($path | __path)[] as $part (.; .[$part]);
-def toarray: if isarray then . else [.] end;
-";
+/// Definitions used instead of jaq's; they come first, so they may call natives only.
+const REPLACED: &str = "def getpath($path): reduce ($path | __path)[] as $part (.; .[$part]);";
+/// Definitions jq has and jaq lacks.
+const ADDED: &str = "def toarray: if isarray then . else [.] end;";
 
 static LIBRARY: LazyLock<Library> = LazyLock::new(Library::new);
 
@@ -41,31 +40,18 @@ impl Library {
             by_name: BTreeMap::new(),
             natives,
         };
-        let own = jaq_core::load::parse(OWN, |p| p.defs()).unwrap_or_default();
-        let replaced: BTreeSet<_> = own.iter().map(|def| (def.name, def.args.len())).collect();
-        let mut own = Some(own);
-        for def in jaq_core::defs()
+        let parse = |text| jaq_core::load::parse(text, |p| p.defs()).unwrap_or_default();
+        parse(REPLACED).into_iter().for_each(|def| library.add(def));
+        let replaced: BTreeSet<_> = library.by_name.keys().copied().collect();
+        let theirs = jaq_core::defs()
             .chain(jaq_std::defs())
-            .chain(jaq_json::defs())
-        {
-            let signature = (def.name, def.args.len());
-            if replaced.contains(&signature) {
-                // In place, because definitions further down use it.
-                own.take()
-                    .into_iter()
-                    .flatten()
-                    .filter(|own| own.name == signature.0)
-                    .for_each(|own| library.add(own));
-            } else if !is_dropped(def.name) {
+            .chain(jaq_json::defs());
+        for def in theirs {
+            if !replaced.contains(&(def.name, def.args.len())) && !is_dropped(def.name) {
                 library.add(def);
             }
         }
-        let rest = jaq_core::load::parse(OWN, |p| p.defs()).unwrap_or_default();
-        for def in rest {
-            if !library.by_name.contains_key(&(def.name, def.args.len())) {
-                library.add(def);
-            }
-        }
+        parse(ADDED).into_iter().for_each(|def| library.add(def));
         library
     }
 

@@ -169,9 +169,7 @@ fn stopped(stop: Stop) -> EvalError {
             budget::STEPS
         )),
         Stop::Time => EvalError::Budget("the expression took too long".to_owned()),
-        Stop::Texts => {
-            EvalError::TooLarge("the expression holds too many texts at once".to_owned())
-        }
+        Stop::Kept => EvalError::TooLarge("the expression builds too many large values".to_owned()),
         Stop::Deep => EvalError::TooLarge(format!(
             "the expression built a value or path of more than {} levels",
             budget::CAP.depth

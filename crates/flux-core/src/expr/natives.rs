@@ -33,19 +33,21 @@ pub fn all() -> impl Iterator<Item = Fun<Data>> {
     theirs
         .filter(|(name, ..)| !super::refuse::is_hidden(name))
         .chain(own().into_iter().map(run::<Data>))
-        .chain([step()])
+        .chain([step(), slice(), open()])
 }
 
 fn own() -> Vec<Filter> {
     vec![
         ("__item", v(0), |cv| pass(cv.1, budget::keep)),
+        ("__bind", v(0), |cv| pass(cv.1, budget::keep_text)),
+        ("__rank", v(0), |cv| pass(cv.1, budget::rank)),
+        ("__work", v(0), |cv| pass(cv.1, budget::work)),
         ("__check", v(0), |cv| {
             pass(cv.1, |value| budget::inspect(value).map(|_| ()))
         }),
         ("__put", v(0), |cv| pass(cv.1, budget::put)),
         ("__sum", v(0), |cv| pass(cv.1, budget::sum)),
         ("__part", v(0), |cv| pass(cv.1, budget::part)),
-        ("__slice", v(0), |cv| pass(cv.1, slice_work)),
         ("__chars", v(0), |cv| pass(cv.1, explode_work)),
         ("__index", v(0), |cv| pass(cv.1, index_work)),
         ("__path", v(0), |cv| pass(cv.1, path_length)),
@@ -94,6 +96,39 @@ fn step() -> Fun<Data> {
             }
         });
     ("__step", v(0), native)
+}
+
+/// `__slice` counts what a slice copies; slices can be updated, so this can too.
+fn slice() -> Fun<Data> {
+    let native = Native::<Data>::new(|cv| pass(cv.1, slice_work))
+        .with_paths(|cv| {
+            let counted = slice_work(&cv.1.0);
+            box_once(counted.map_err(halt).map(|()| cv.1))
+        })
+        .with_update(|cv, update| match slice_work(&cv.1) {
+            Ok(()) => update(cv.1),
+            Err(stop) => box_once(Err(halt(stop))),
+        });
+    ("__slice", v(0), native)
+}
+
+/// `__open` lets an update of a member find an object where there is `null`.
+fn open() -> Fun<Data> {
+    let native = Native::<Data>::new(|cv| box_once(Ok(cv.1)))
+        .with_paths(|cv| box_once(Ok(cv.1)))
+        .with_update(|cv, update| match cv.1 {
+            Value::Null => {
+                let outputs = update(value::object(&[]));
+                Box::new(outputs.map(|output| {
+                    output.map(|new| match new {
+                        Value::Obj(map) if map.is_empty() => Value::Null,
+                        other => other,
+                    })
+                }))
+            }
+            other => update(other),
+        });
+    ("__open", v(0), native)
 }
 
 fn slice_work(value: &Value) -> Result<(), Stop> {

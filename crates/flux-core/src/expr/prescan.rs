@@ -8,13 +8,15 @@ pub const LENGTH: usize = 16 << 10;
 /// Most brackets open at the same place.
 const OPEN: usize = 48;
 /// Most operators, words and path parts along one way from the outside to the inside.
-const CHAIN: usize = 320;
+const CHAIN: usize = 200;
 
 struct Level {
     /// The character that closes it; `"` for texts.
     closes: char,
     /// Length of the chain where it was opened.
     chain: usize,
+    /// Members so far, if it is an object: they are not chained to each other's insides.
+    members: usize,
 }
 
 /// Refuses text that is too long, too deep, or has brackets that do not match.
@@ -54,6 +56,12 @@ pub fn scan(text: &str) -> Result<(), CompileError> {
                 _ => return Err(error(at, c, format!("this `{c}` closes nothing"))),
             },
             '#' => skip_comment(&mut chars),
+            ',' if levels.last().is_some_and(|level| level.closes == '}') => {
+                if let Some(level) = levels.last_mut() {
+                    level.members += 1;
+                    chain = level.chain + 1 + level.members;
+                }
+            }
             ';' => chain = levels.last().map_or(0, |level| level.chain),
             c if c.is_ascii_alphanumeric() || c == '_' || c == '$' || c == '@' => {
                 while chars
@@ -86,6 +94,7 @@ fn open(
     levels.push(Level {
         closes,
         chain: *chain,
+        members: 0,
     });
     *chain += 1;
     Ok(())

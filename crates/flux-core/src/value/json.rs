@@ -2,15 +2,40 @@
 
 use super::{Map, Num, Value, ValueError};
 
+/// Most nested levels of a document that is read, as in [`super::Limits::depth`].
+const DEPTH: usize = 128;
+
 /// Reads one JSON document (strict JSON, at most 128 levels). Numbers keep all their digits.
 ///
 /// # Errors
-/// [`ValueError::Syntax`] with the line and column.
+/// [`ValueError::Syntax`] with the line and column; [`ValueError::TooDeep`].
 pub fn parse(json: &str) -> Result<Value, ValueError> {
-    // The value reader accepts more than JSON and recurses without a limit; this pass does not.
+    // The value reader accepts more than JSON and recurses without a limit; these passes do not.
     serde_json::from_str::<serde::de::IgnoredAny>(json)
         .map_err(|e| ValueError::Syntax(e.to_string()))?;
+    if levels(json) > DEPTH {
+        return Err(ValueError::TooDeep(DEPTH));
+    }
     jaq_json::read::parse_single(json.as_bytes()).map_err(|e| ValueError::Syntax(e.to_string()))
+}
+
+/// Nested levels of a valid document, counting a leaf inside the innermost collection.
+fn levels(json: &str) -> usize {
+    let (mut open, mut most, mut in_text, mut escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'[' | b'{' if !in_text => {
+                open += 1;
+                most = most.max(open);
+            }
+            b']' | b'}' if !in_text => open = open.saturating_sub(1),
+            _ => {}
+        }
+    }
+    most + 1
 }
 
 /// Writes compact JSON. What JSON cannot hold is written as jq does: NaN as `null`, infinity as the

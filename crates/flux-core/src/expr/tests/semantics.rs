@@ -12,6 +12,7 @@ fn eval(text: &str, input: &str) -> Result<String, EvalError> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn means_what_jq_means() {
     let doc =
         r#"{"a":{"b":1},"s":"x,y","n":[3,1,2],"items":[{"id":1,"p":2.5},{"id":2,"p":4}],"z":null}"#;
@@ -81,6 +82,16 @@ fn means_what_jq_means() {
         (".n[1:]", "[1,2]"),
         (".n[:-1]", "[3,1]"),
         (".n[-1]", "2"),
+        (".n[1:] |= map(. + 1) | .n", "[3,2,3]"),
+        (".n[:1] = [9, 9] | .n", "[9,9,1,2]"),
+        ("del(.n[1:]) | .n", "[3]"),
+        ("[path(.n[1:][0])]", r#"[["n",{"start":1},0]]"#),
+        ("(.n | first) |= 8 | .n", "[8,1,2]"),
+        ("(.n[] | select(. > 1)) |= 0 | .n", "[0,1,0]"),
+        ("(.a, .a).b += 1 | .a.b", "3"),
+        ("(.. | numbers) |= -. | .n", "[-3,-1,-2]"),
+        ("(if .z then .a else .n end) |= length | .n", "3"),
+        ("to_entries | map(.key) | first", "\"a\""),
         (".n[-2:]", "[1,2]"),
         (".n | index(1)", "1"),
         (".n | contains([1])", "true"),
@@ -95,6 +106,12 @@ fn means_what_jq_means() {
         ("first(.n[])", "3"),
         ("[.n[] | if . > 2 then empty else . end]", "[1,2]"),
         ("empty", "null"),
+        ("{} | .x.y = 1", r#"{"x":{"y":1}}"#),
+        (".z.k += 2 | .z", r#"{"k":2}"#),
+        (".items[0].new.deep |= 5 | .items[0].new", r#"{"deep":5}"#),
+        ("null | .a = 1", r#"{"a":1}"#),
+        (".items[].t = 1 | [.items[].t]", "[1,1]"),
+        (".n | toarray", "[3,1,2]"),
         (
             "label $out | .n[] | if . == 1 then ., break $out else empty end",
             "1",
