@@ -55,9 +55,8 @@ impl Engine {
         clock: Arc<dyn Clock>,
     ) -> Result<Engine, StartError> {
         let mut actions = config.actions.clone();
-        actions.kill_grace = actions
-            .kill_grace
-            .min(Timing::of(config.window).kill_budget);
+        let timing = Timing::of(config.window);
+        actions.kill_grace = actions.kill_grace.min(timing.dead_line - timing.kill_at);
         let (events, _) = broadcast::channel(EVENTS);
         let shop = Arc::new(Shop {
             branches: Arc::clone(&stores.branches),

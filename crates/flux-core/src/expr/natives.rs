@@ -118,7 +118,7 @@ fn open() -> Fun<Data> {
         .with_paths(|cv| box_once(Ok(cv.1)))
         .with_update(|cv, update| match cv.1 {
             Value::Null => {
-                let outputs = update(value::object(&[]));
+                let outputs = update(value::object::<&str>([]));
                 Box::new(outputs.map(|output| {
                     output.map(|new| match new {
                         Value::Obj(map) if map.is_empty() => Value::Null,
