@@ -4,7 +4,7 @@
 //! An action runs at least once between two commit points. So that the outside can tell a repeated
 //! attempt and a replaced owner, each action hands on an idempotency key and a fencing token: HTTP
 //! as the headers `Idempotency-Key` and `Flux-Fencing-Token`, processes as the variables
-//! `FLUX_IDEMPOTENCY_KEY` and `FLUX_FENCING_TOKEN` (all of them: [`child`]).
+//! `FLUX_IDEMPOTENCY_KEY` and `FLUX_FENCING_TOKEN` (all of them: `child/mod.rs`).
 
 mod capture;
 mod child;
