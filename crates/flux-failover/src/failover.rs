@@ -1,0 +1,236 @@
+//! The background work that finds dead engines and frees what they ran.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flux_core::clock::Clock;
+use flux_core::ids::Incarnation;
+use flux_core::ownership::{Observer, Timing, Trust, Verdict};
+use flux_core::ports::Error;
+use flux_core::ports::members::{Member, MemberState, Members, Takeover};
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
+use tracing::{error, info, warn};
+
+use crate::trust::TrustHandle;
+
+/// How many branches one transaction of the store frees: enough to be quick, few enough not to
+/// keep others from writing for long.
+const BATCH: u32 = 1_000;
+
+/// What one pass has found and done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The members that this pass declared dead.
+    pub convicted: Vec<Conviction>,
+    /// The branches that this pass freed.
+    pub taken_over: Vec<Takeover>,
+    /// The members that have been silent for more than half of their window.
+    pub suspects: Vec<Incarnation>,
+}
+
+/// A member that was declared dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conviction {
+    /// The member.
+    pub who: Incarnation,
+    /// For how long it had been seen to be silent.
+    pub silent: Duration,
+}
+
+/// Observes the other members and recovers the dead ones, pass by pass.
+pub struct Failover {
+    me: Incarnation,
+    timing: Timing,
+    poison_limit: u32,
+    members: Arc<dyn Members>,
+    clock: Arc<dyn Clock>,
+    trust: TrustHandle,
+    observer: Observer,
+    suspects: BTreeSet<Incarnation>,
+    told_of_windows: bool,
+}
+
+impl Failover {
+    /// The failover duty of `me`. A branch that has lost its engine `poison_limit` times without
+    /// reaching a new commit point fails instead of being run again.
+    #[must_use]
+    pub fn new(
+        me: Incarnation,
+        timing: Timing,
+        poison_limit: u32,
+        members: Arc<dyn Members>,
+        clock: Arc<dyn Clock>,
+        trust: TrustHandle,
+    ) -> Self {
+        Self {
+            me,
+            timing,
+            poison_limit,
+            members,
+            clock,
+            trust,
+            observer: Observer::new(me, timing),
+            suspects: BTreeSet::new(),
+            told_of_windows: false,
+        }
+    }
+
+    /// Makes a pass every observation interval and at every nudge, for ever; publishes the
+    /// report of each pass that has something to tell.
+    pub async fn run(mut self, nudge: Arc<Notify>, reports: watch::Sender<Arc<Report>>) {
+        let mut failing = false;
+        loop {
+            match self.pass().await {
+                Ok(report) => {
+                    failing = false;
+                    if report != Report::default() {
+                        reports.send_replace(Arc::new(report));
+                    }
+                }
+                Err(error) if !std::mem::replace(&mut failing, true) => {
+                    warn!(engine.id = %self.me, %error, "observing the cluster fails; it is tried again");
+                }
+                Err(_) => {}
+            }
+            tokio::select! {
+                () = sleep(self.timing.observe) => {}
+                () = nudge.notified() => {}
+            }
+        }
+    }
+
+    /// One pass: observe, plan, execute, report.
+    ///
+    /// # Errors
+    /// If the store fails. What was done before that stands, and the next pass goes on from it.
+    pub async fn pass(&mut self) -> Result<Report, Error> {
+        // Whoever cannot prove its own life does not judge others.
+        if self.trust.state() != Trust::Full {
+            self.observer.reset();
+            return Ok(Report::default());
+        }
+        let members = self.read().await.inspect_err(|_| self.observer.reset())?;
+        // After the answer: see `Observer::observe`.
+        let verdicts = self.observer.observe(self.clock.boot(), &members);
+        self.compare_windows(&members);
+        self.tell_suspects(&verdicts);
+        let mut report = Report {
+            suspects: self.suspects.iter().copied().collect(),
+            ..Report::default()
+        };
+        for verdict in verdicts {
+            self.execute(verdict, &mut report).await?;
+        }
+        Ok(report)
+    }
+
+    async fn read(&self) -> Result<Vec<Member>, Error> {
+        let answer = timeout(self.timing.heartbeat_answer, self.members.members()).await;
+        answer.unwrap_or_else(|_| Err(Error::Unavailable("no answer in time".to_owned())))
+    }
+
+    async fn execute(&self, verdict: Verdict, report: &mut Report) -> Result<(), Error> {
+        match verdict {
+            Verdict::Suspect { .. } => Ok(()),
+            Verdict::TakeOver { who } => self.take_over(who, report).await,
+            Verdict::Convict {
+                who,
+                seen_seq,
+                silent,
+            } => {
+                if self.convict(who, seen_seq, silent).await? {
+                    report.convicted.push(Conviction { who, silent });
+                    self.take_over(who, report).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// `false` if it beat at the last moment or another engine was quicker: both are fine.
+    async fn convict(&self, who: Incarnation, seq: u64, silent: Duration) -> Result<bool, Error> {
+        if self.trust.state() != Trust::Full {
+            return Ok(false);
+        }
+        let evidence = format!(
+            "its heartbeat {seq} had not changed for {:.1} s",
+            silent.as_secs_f64()
+        );
+        let (me, now) = (self.me, self.clock.now());
+        let done = self.members.convict(who, seq, me, &evidence, now).await?;
+        if done {
+            warn!(
+                engine.id = %me, member.id = %who, member.seq = seq, silent_ms = silent.as_millis(),
+                "declared a silent engine dead"
+            );
+        }
+        Ok(done)
+    }
+
+    async fn take_over(&self, dead: Incarnation, report: &mut Report) -> Result<(), Error> {
+        while self.trust.state() == Trust::Full {
+            let (me, now) = (self.me, self.clock.now());
+            let freed = self
+                .members
+                .take_over(dead, me, BATCH, self.poison_limit, now)
+                .await?;
+            if freed.is_empty() {
+                break;
+            }
+            self.tell_freed(dead, &freed);
+            report.taken_over.extend(freed);
+        }
+        Ok(())
+    }
+
+    fn tell_freed(&self, dead: Incarnation, freed: &[Takeover]) {
+        info!(
+            engine.id = %self.me, member.id = %dead, branches = freed.len(),
+            "freed branches of a dead engine"
+        );
+        for branch in freed.iter().filter(|branch| branch.poisoned) {
+            error!(
+                run.id = %branch.run, branch.id = %branch.branch, node = branch.node,
+                "a branch failed: it has lost its engine {} times in a row", self.poison_limit
+            );
+        }
+    }
+
+    fn tell_suspects(&mut self, verdicts: &[Verdict]) {
+        let mut suspects = BTreeSet::new();
+        for verdict in verdicts {
+            let Verdict::Suspect { who, silent } = verdict else {
+                continue;
+            };
+            if !self.suspects.contains(who) {
+                info!(
+                    engine.id = %self.me, member.id = %who, silent_ms = silent.as_millis(),
+                    "an engine misses its heartbeats"
+                );
+            }
+            suspects.insert(*who);
+        }
+        self.suspects = suspects;
+    }
+
+    /// Different windows are safe, but surely not what somebody wanted: said once.
+    fn compare_windows(&mut self, members: &[Member]) {
+        let other = members.iter().find(|member| {
+            member.state != MemberState::Dead && member.window != self.timing.window
+        });
+        match other {
+            Some(other) if !self.told_of_windows => warn!(
+                engine.id = %self.me, window = ?self.timing.window,
+                member.id = %other.incarnation, member.name = other.name, member.window = ?other.window,
+                "engines of this cluster have different values of FAILOVER_TIME_WINDOW; each is judged by its own"
+            ),
+            _ => {}
+        }
+        self.told_of_windows = other.is_some();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,315 @@
+//! An engine's life in the cluster: joining, stepping down, joining again, leaving.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use flux_core::clock::Clock;
+use flux_core::ids::Incarnation;
+use flux_core::ownership::{Timing, Trust};
+use flux_core::ports::Error;
+use flux_core::ports::members::Members;
+use tokio::sync::{Notify, watch};
+use tracing::{info, warn};
+
+use crate::failover::{Failover, Report};
+use crate::heartbeat::Heartbeat;
+use crate::trust::{Loss, TrustHandle};
+
+mod join;
+
+/// Makes a connection to the membership; it must not wait for the store. Called once for the
+/// membership itself and once, on its own thread, for each heartbeat.
+pub type Factory = Arc<dyn Fn() -> Arc<dyn Members> + Send + Sync>;
+
+/// What an engine says about itself, and how it takes part.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The engine's name: a label.
+    pub name: String,
+    /// The failover time window.
+    pub window: Duration,
+    /// The machine it runs on.
+    pub host: String,
+    /// Its process on that machine.
+    pub pid: u32,
+    /// The version of the program.
+    pub version: String,
+    /// How many engines the cluster may have (`MAX_CLUSTER_SIZE`).
+    pub max_cluster_size: u32,
+    /// How often in a row a branch may lose its engine before it fails.
+    pub poison_limit: u32,
+}
+
+/// Where the engine stands in the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It is a member under this incarnation.
+    Joined(Incarnation),
+    /// This incarnation is at its end: stop everything, then call [`Membership::rejoin`].
+    SteppingDown {
+        /// The incarnation that ends.
+        incarnation: Incarnation,
+        /// Why.
+        why: Loss,
+    },
+    /// It has left and does not come back.
+    Left,
+}
+
+/// Why an engine could not become a member.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Every place is taken.
+    #[error("the cluster has {limit} engines already, its limit; MAX_CLUSTER_SIZE raises it")]
+    ClusterFull {
+        /// The limit.
+        limit: u32,
+    },
+    /// The store fails in a way that waiting does not mend.
+    #[error("the engine could not join the cluster")]
+    Store(#[source] Error),
+    /// The system refuses the threads of the heartbeat.
+    #[error("the heartbeat could not be started")]
+    Heartbeat(#[source] io::Error),
+}
+
+/// An engine's membership. Clones share it; it ends with [`leave`](Self::leave) or when the last
+/// clone is dropped.
+#[derive(Clone)]
+pub struct Membership {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    timing: Timing,
+    factory: Factory,
+    members: Arc<dyn Members>,
+    clock: Arc<dyn Clock>,
+    status: watch::Sender<Status>,
+    reports: watch::Sender<Arc<Report>>,
+    nudge: Arc<Notify>,
+    draining: AtomicBool,
+    session: Mutex<Session>,
+    /// Held while one incarnation follows another.
+    changing: tokio::sync::Mutex<()>,
+}
+
+/// What lives as long as one incarnation.
+struct Session {
+    incarnation: Incarnation,
+    trust: TrustHandle,
+    /// Beating, watching and judging; taken away when the incarnation ends.
+    duties: Option<Duties>,
+}
+
+struct Duties {
+    _heartbeat: Heartbeat,
+    tasks: [tokio::task::JoinHandle<()>; 2],
+}
+
+impl Drop for Duties {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+impl Membership {
+    /// Joins as a new incarnation and begins to beat, and to observe the others. While the store
+    /// is away it goes on trying. The engine may claim as soon as [`trust`](Self::trust) is
+    /// [`Trust::Full`], which takes one heartbeat.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(
+        config: Config,
+        factory: Factory,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        let members = factory();
+        let incarnation = join::join(&config, &*members, &*clock).await?;
+        let timing = Timing::of(config.window);
+        let session = Session {
+            incarnation,
+            trust: TrustHandle::new(timing, clock.clone()),
+            duties: None,
+        };
+        let inner = Arc::new(Inner {
+            timing,
+            config,
+            factory,
+            members,
+            clock,
+            status: watch::Sender::new(Status::Joined(incarnation)),
+            reports: watch::Sender::default(),
+            nudge: Arc::default(),
+            draining: AtomicBool::new(false),
+            session: Mutex::new(session),
+            changing: tokio::sync::Mutex::default(),
+        });
+        inner.begin(incarnation).map_err(StartError::Heartbeat)?;
+        Ok(Self { inner })
+    }
+
+    /// The present incarnation.
+    #[must_use]
+    pub fn incarnation(&self) -> Incarnation {
+        self.inner.lock().incarnation
+    }
+
+    /// The trust of the present incarnation. After a [`rejoin`](Self::rejoin), ask again.
+    #[must_use]
+    pub fn trust(&self) -> TrustHandle {
+        self.inner.lock().trust.clone()
+    }
+
+    /// Follows where the engine stands in the cluster.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.inner.status.subscribe()
+    }
+
+    /// Follows the reports of failover passes; the latest replaces the one before it.
+    #[must_use]
+    pub fn reports(&self) -> watch::Receiver<Arc<Report>> {
+        self.inner.reports.subscribe()
+    }
+
+    /// Asks for a failover pass now.
+    pub fn nudge(&self) {
+        self.inner.nudge.notify_one();
+    }
+
+    /// From now on this engine claims nothing; it goes on beating until it leaves.
+    ///
+    /// # Errors
+    /// If the store fails; try again.
+    pub async fn drain(&self) -> Result<(), Error> {
+        self.inner.draining.store(true, Ordering::Release);
+        self.inner.members.set_draining(self.incarnation()).await
+    }
+
+    /// Leaves the cluster at once, to be called when nothing is owned any more. What still is
+    /// owned is taken over by the others after the failover time window.
+    ///
+    /// # Errors
+    /// If the store fails. The engine has stopped beating in any case, so the others will notice.
+    pub async fn leave(&self) -> Result<(), Error> {
+        let _changing = self.inner.changing.lock().await;
+        self.inner.draining.store(true, Ordering::Release);
+        let me = self.inner.end();
+        let result = self.inner.members.leave(me).await;
+        self.inner.status.send_replace(Status::Left);
+        result
+    }
+
+    /// Becomes a member again as a new incarnation, after the engine has stopped *everything* the
+    /// old one ran: the old one is buried at once, and its branches are free again without
+    /// waiting for a window. Goes on trying while the store is away or the cluster is full.
+    /// `None`: it was draining, so it has left instead. Does nothing while the trust is not lost.
+    pub async fn rejoin(&self) -> Option<Incarnation> {
+        let _changing = self.inner.changing.lock().await;
+        if *self.inner.status.borrow() == Status::Left {
+            return None;
+        }
+        if self.trust().state() != Trust::Lost {
+            return Some(self.incarnation());
+        }
+        let old = self.inner.end();
+        join::bury(old, &*self.inner.members, &*self.inner.clock).await;
+        if self.inner.draining.load(Ordering::Acquire) {
+            self.inner.status.send_replace(Status::Left);
+            return None;
+        }
+        Some(self.inner.become_another(old).await)
+    }
+}
+
+impl Inner {
+    /// Ends the duties of the present incarnation, and names it.
+    fn end(&self) -> Incarnation {
+        let mut session = self.lock();
+        session.duties = None;
+        session.incarnation
+    }
+
+    async fn become_another(self: &Arc<Self>, old: Incarnation) -> Incarnation {
+        loop {
+            let joined = join::join(&self.config, &*self.members, &*self.clock).await;
+            let begun = joined.and_then(|new| {
+                let begun = self.begin(new).map(|()| new);
+                begun.map_err(StartError::Heartbeat)
+            });
+            match begun {
+                Ok(new) => {
+                    info!(engine.id = %new, engine.predecessor = %old, "joined the cluster again");
+                    return new;
+                }
+                Err(error) => {
+                    warn!(engine.predecessor = %old, %error, "joining again fails; it is tried again");
+                    tokio::time::sleep(join::LONGEST_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Takes up the duties of `incarnation`, which has joined.
+    fn begin(self: &Arc<Self>, incarnation: Incarnation) -> io::Result<()> {
+        let trust = TrustHandle::new(self.timing, self.clock.clone());
+        let factory = self.factory.clone();
+        let heartbeat = Heartbeat::start(
+            incarnation,
+            self.timing,
+            move || factory(),
+            self.clock.clone(),
+            trust.clone(),
+        )?;
+        let failover = Failover::new(
+            incarnation,
+            self.timing,
+            self.config.poison_limit,
+            self.members.clone(),
+            self.clock.clone(),
+            trust.clone(),
+        );
+        let mut session = self.lock();
+        self.status.send_replace(Status::Joined(incarnation));
+        let tasks = [
+            tokio::spawn(failover.run(self.nudge.clone(), self.reports.clone())),
+            tokio::spawn(announce_loss(
+                incarnation,
+                trust.clone(),
+                self.status.clone(),
+            )),
+        ];
+        *session = Session {
+            incarnation,
+            trust,
+            duties: Some(Duties {
+                _heartbeat: heartbeat,
+                tasks,
+            }),
+        };
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Session> {
+        let lock = self.session.lock();
+        lock.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn announce_loss(
+    incarnation: Incarnation,
+    trust: TrustHandle,
+    status: watch::Sender<Status>,
+) {
+    let why = trust.lost().await;
+    warn!(engine.id = %incarnation, ?why, "this engine steps down");
+    status.send_replace(Status::SteppingDown { incarnation, why });
+}
+
+#[cfg(test)]
+mod tests;
