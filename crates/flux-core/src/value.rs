@@ -311,12 +311,7 @@ mod tests {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..3)
                     .prop_map(|items| items.into_iter().collect()),
-                prop::collection::vec(("[abcd]", inner), 0..4).prop_map(|members| object(
-                    &members
-                        .iter()
-                        .map(|(k, v)| (k.as_str(), v.clone()))
-                        .collect::<Vec<_>>()
-                )),
+                prop::collection::vec(("[abcd]", inner), 0..4).prop_map(object),
             ]
         })
     }

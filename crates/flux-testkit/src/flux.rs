@@ -1,6 +1,6 @@
 //! The real binary as a child process in a group of its own.
 
-use crate::wait_until;
+use crate::wait::{pause, wait_until};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
@@ -134,7 +134,7 @@ impl Flux {
                 "no line with `{text}`\n{}",
                 self.output()
             );
-            std::thread::sleep(Duration::from_millis(10));
+            pause();
         }
     }
 
@@ -154,7 +154,7 @@ impl Flux {
                 "still runs after {timeout:?}\n{}",
                 self.output()
             );
-            std::thread::sleep(Duration::from_millis(10));
+            pause();
         }
     }
 

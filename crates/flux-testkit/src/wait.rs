@@ -15,8 +15,17 @@ pub fn wait_until(what: &str, timeout: Duration, mut predicate: impl FnMut() -> 
             start.elapsed() < timeout,
             "waited {timeout:?} in vain until {what}"
         );
-        std::thread::sleep(PAUSE);
+        pause();
     }
+}
+
+/// A moment, between two looks at what is waited for.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "every wait with a deadline is built on this"
+)]
+pub(crate) fn pause() {
+    std::thread::sleep(PAUSE);
 }
 
 /// The same for asynchronous tests, whose other tasks go on meanwhile.
