@@ -62,7 +62,7 @@ impl House {
 
     pub async fn engine_with(&self, config: Config) -> Engine {
         let store = Arc::clone(&self.store);
-        let members = move || -> Arc<dyn Members> { store.members().unwrap() };
+        let members = move || -> Arc<dyn Members> { store.members() };
         let stores = Stores {
             members: Arc::new(members),
             branches: self.store.clone(),

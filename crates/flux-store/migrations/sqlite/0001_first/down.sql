@@ -1,0 +1,14 @@
+DROP TABLE arrival;
+DROP TABLE subscription;
+DROP TABLE inbox;
+DROP TABLE signal;
+DROP TABLE takeover;
+DROP TABLE history;
+DROP TABLE ended_branch;
+DROP TABLE branch;
+DROP TABLE run;
+DROP TABLE schedule;
+DROP TABLE definition;
+DROP TABLE failover;
+DROP TABLE member;
+DROP TABLE cluster;

@@ -1,0 +1,193 @@
+//! Taking branches.
+
+use std::collections::HashMap;
+
+use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
+use diesel_async::RunQueryDsl;
+use flux_core::chart::ChartId;
+use flux_core::ids::{BranchId, CommitNo, Epoch, RunId, SignalId};
+use flux_core::ports::branches::{Arrival, ClaimRequest, Claimed, Claims, Fence};
+use flux_core::ports::runs::Signal;
+use uuid::Uuid;
+
+use crate::codec::{At, pool, pool_name, time};
+use crate::error::Fail;
+use crate::sql::sql;
+use crate::sqlite::{Conn, dialect};
+
+/// Waiting branches that become ready in one claim at least, so that a small claim does not leave
+/// an urgent branch behind many that are less so.
+const PROMOTE_AT_LEAST: u32 = 256;
+
+/// Signals handed over with a claim.
+const MAX_SIGNALS: i64 = 100;
+
+pub(crate) const ALIVE: &str = "SELECT state FROM member WHERE incarnation = ? AND state = 0";
+pub(crate) const NEXT_WAITING: &str = "\
+    SELECT min(due_at) FROM branch \
+    WHERE pool = ? AND state = 2 AND due_at IS NOT NULL AND due_at > ?";
+pub(crate) const NEXT_READY: &str =
+    "SELECT min(due_at) FROM branch WHERE pool = ? AND state = 0 AND due_at > ?";
+pub(crate) const RUN_OF_CLAIM: &str =
+    "SELECT chart, input, started_at, traceparent, pool FROM run WHERE id = ?";
+pub(crate) const SIGNALS_AFTER: &str = "\
+    SELECT seq, kind, json FROM signal WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?";
+pub(crate) const ARRIVALS: &str = "\
+    SELECT idx, outcome, context FROM arrival WHERE run_id = ? AND branch_id = ? ORDER BY idx";
+
+type Row = (Vec<u8>, Vec<u8>, i64, i64, i64, String, Option<i64>, i32, i64);
+type RowTypes = (Binary, Binary, BigInt, BigInt, BigInt, Text, Nullable<BigInt>, Integer, BigInt);
+type RunRow = (String, String, i64, Option<String>, String);
+
+/// Takes due branches, the most urgent first; nothing unless the claimer is alive.
+pub(crate) async fn claim(conn: &mut Conn, request: &ClaimRequest) -> Result<Claims, Fail> {
+    let owner = request.owner.uuid();
+    if sql(ALIVE).id(owner).rows::<(Integer,)>().load::<(i32,)>(conn).await?.is_empty() {
+        return Ok(Claims::default());
+    }
+    let now = request.now.as_micros();
+    let pool = pool(request.pool.as_deref());
+    sql(dialect::PROMOTE_DUE)
+        .int(now)
+        .text(pool)
+        .int(now)
+        .int(i64::from(request.limit.max(PROMOTE_AT_LEAST)))
+        .execute(conn)
+        .await?;
+    let mut rows: Vec<Row> = sql(dialect::CLAIM_READY)
+        .id(owner)
+        .int(now)
+        .text(pool)
+        .int(now)
+        .int(i64::from(request.limit))
+        .id(owner)
+        .rows::<RowTypes>()
+        .load(conn)
+        .await?;
+    // RETURNING has no order.
+    rows.sort_by_key(|row| (row.7, row.8));
+    let full = rows.len() >= request.limit as usize;
+    let mut runs = HashMap::new();
+    let mut branches = Vec::with_capacity(rows.len());
+    for row in rows {
+        branches.push(claimed(conn, request, row, &mut runs).await?);
+    }
+    let next_due = next_due(conn, pool, now, full).await?.map(time);
+    Ok(Claims { branches, next_due })
+}
+
+async fn claimed(
+    conn: &mut Conn,
+    request: &ClaimRequest,
+    (id, run_id, epoch, commit_no, lost, memory, signals_after, _, _): Row,
+    runs: &mut HashMap<Uuid, RunRow>,
+) -> Result<Claimed, Fail> {
+    let at = At { table: "branch", row: &hex(&id) };
+    let branch = at.id("id", &id)?;
+    let run = at.id("run_id", &run_id)?;
+    if let std::collections::hash_map::Entry::Vacant(entry) = runs.entry(run) {
+        entry.insert(run_row(conn, run).await?);
+    }
+    let (chart, input, started_at, traceparent, pool) = runs[&run].clone();
+    let fence = Fence {
+        owner: request.owner,
+        epoch: Epoch(at.count("epoch", epoch)?),
+        commit_no: CommitNo(at.count("commit_no", commit_no)?),
+    };
+    let signals = match signals_after {
+        Some(after) => signals(conn, run, after).await?,
+        None => Vec::new(),
+    };
+    Ok(Claimed {
+        branch: BranchId::new(branch),
+        run: RunId::new(run),
+        chart: ChartId(chart),
+        fence,
+        lost: at.small("lost", lost)?,
+        memory,
+        run_input: input,
+        run_started_at: time(started_at),
+        traceparent,
+        pool: pool_name(pool),
+        signals,
+        arrivals: arrivals(conn, run, branch).await?,
+    })
+}
+
+async fn run_row(conn: &mut Conn, run: Uuid) -> Result<RunRow, Fail> {
+    let rows: Vec<RunRow> = sql(RUN_OF_CLAIM)
+        .id(run)
+        .rows::<(Text, Text, BigInt, Nullable<Text>, Text)>()
+        .load(conn)
+        .await?;
+    let at = At { table: "branch", row: &run };
+    Ok(rows.into_iter().next().ok_or_else(|| at.corrupt("run_id", "there is no such run"))?)
+}
+
+async fn signals(conn: &mut Conn, run: Uuid, after: i64) -> Result<Vec<Signal>, Fail> {
+    let rows: Vec<(i64, String, String)> = sql(SIGNALS_AFTER)
+        .id(run)
+        .int(after)
+        .int(MAX_SIGNALS)
+        .rows::<(BigInt, Text, Text)>()
+        .load(conn)
+        .await?;
+    rows.into_iter()
+        .map(|(seq, kind, json)| {
+            let seq = At { table: "signal", row: &seq }.count("seq", seq)?;
+            Ok(Signal { id: signal_id(seq), seq, kind, json })
+        })
+        .collect()
+}
+
+/// A signal's identifier is its number, which is never used twice.
+pub(crate) fn signal_id(seq: u64) -> SignalId {
+    SignalId::new(Uuid::from_u128(u128::from(seq)))
+}
+
+async fn arrivals(conn: &mut Conn, run: Uuid, branch: Uuid) -> Result<Vec<Arrival>, Fail> {
+    let rows: Vec<(i64, String, Option<String>)> = sql(ARRIVALS)
+        .id(run)
+        .id(branch)
+        .rows::<(BigInt, Text, Nullable<Text>)>()
+        .load(conn)
+        .await?;
+    let at = At { table: "arrival", row: &branch };
+    rows.into_iter()
+        .map(|(index, outcome, context)| {
+            let index = at.small("idx", index)?;
+            Ok(Arrival { index, outcome: at.outcome(&outcome)?, context })
+        })
+        .collect()
+}
+
+/// When the pool has something to do again. After a full claim the caller comes back anyway; after
+/// another one, every ready branch that is left is due later, and there are few of them.
+async fn next_due(
+    conn: &mut Conn,
+    pool: &str,
+    now: i64,
+    full: bool,
+) -> Result<Option<i64>, Fail> {
+    let waiting = earliest(conn, NEXT_WAITING, pool, now).await?;
+    if full {
+        return Ok(waiting);
+    }
+    let ready = earliest(conn, NEXT_READY, pool, now).await?;
+    Ok(waiting.into_iter().chain(ready).min())
+}
+
+async fn earliest(
+    conn: &mut Conn,
+    text: &'static str,
+    pool: &str,
+    now: i64,
+) -> Result<Option<i64>, Fail> {
+    let rows: Vec<(Option<i64>,)> =
+        sql(text).text(pool).int(now).rows::<(Nullable<BigInt>,)>().load(conn).await?;
+    Ok(rows.into_iter().next().and_then(|(due,)| due))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

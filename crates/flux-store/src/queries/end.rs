@@ -1,0 +1,185 @@
+//! The end of a branch, and of a run.
+//!
+//! A run ends with its root branch, or with any branch that says so. Branches that are left then,
+//! also those that were cut loose from their join, are cancelled.
+
+use diesel::sql_types::{BigInt, Binary, Nullable};
+use diesel_async::RunQueryDsl;
+use flux_core::branch::BranchState;
+use flux_core::ports::runs::Outcome;
+use uuid::Uuid;
+
+use super::cancel;
+use super::effects::Effects;
+use super::wait;
+use crate::codec::{At, branch_state, final_state, run_state, to_json};
+use crate::error::Fail;
+use crate::sql::sql;
+use crate::sqlite::{Conn, dialect};
+
+pub(crate) const INSERT_ENDED: &str = "\
+    INSERT INTO ended_branch (run_id, id, parent_id, idx, root, state, epoch, commit_no, lost, \
+        node, created_at, updated_at, last_commit, memory, fault) \
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+pub(crate) const CLOSE_RUN: &str = "\
+    UPDATE run SET state = ?, outcome = ?, ended_at = ? WHERE id = ? AND state = 0 \
+    RETURNING parent_branch, attached";
+pub(crate) const RUN_OF_BRANCH: &str = "SELECT run_id FROM branch WHERE id = ?";
+pub(crate) const SCHEDULE_AFTER: &str = "\
+    UPDATE schedule SET due_at = ? + after_us \
+    WHERE last_run = ? AND after_us IS NOT NULL AND due_at IS NULL";
+/// What is kept for a run only as long as it has not ended.
+pub(crate) const CLEAR: [&str; 4] = [
+    "DELETE FROM subscription WHERE run_id = ?",
+    "DELETE FROM inbox WHERE run_id = ?",
+    "DELETE FROM signal WHERE run_id = ?",
+    "DELETE FROM arrival WHERE run_id = ?",
+];
+
+/// A branch that has left the hot table and is about to be kept as ended.
+pub(crate) struct Ending {
+    pub(crate) branch: Uuid,
+    pub(crate) run: Uuid,
+    pub(crate) parent: Option<Uuid>,
+    pub(crate) index: i64,
+    pub(crate) root: bool,
+    pub(crate) epoch: i64,
+    pub(crate) commit_no: i64,
+    pub(crate) lost: i64,
+    pub(crate) node: String,
+    pub(crate) created_at: i64,
+    pub(crate) last_commit: Option<Uuid>,
+    /// Kept only for a branch that failed.
+    pub(crate) memory: Option<String>,
+}
+
+/// Ends a branch: its outcome goes to its join, or its run ends with it.
+pub(crate) async fn end(
+    conn: &mut Conn,
+    fx: &mut Effects,
+    ending: &Ending,
+    outcome: &Outcome,
+    context: Option<&str>,
+    whole_run: bool,
+) -> Result<(), Fail> {
+    bury(conn, fx.now, ending, Some(outcome)).await?;
+    if ending.root || whole_run {
+        return end_run(conn, fx, ending, outcome, context).await;
+    }
+    cancel::offspring(conn, fx, ending.branch).await?;
+    match ending.parent {
+        Some(parent) => {
+            arrive(conn, fx, ending.run, parent, ending.index, outcome, context).await
+        }
+        None => Ok(()),
+    }
+}
+
+/// Keeps an ended branch to be shown. `None`: it was cancelled.
+pub(crate) async fn bury(
+    conn: &mut Conn,
+    now: i64,
+    ending: &Ending,
+    outcome: Option<&Outcome>,
+) -> Result<(), Fail> {
+    let fault = match outcome {
+        Some(Outcome::Faulted { fault }) => Some(to_json(fault)?),
+        _ => None,
+    };
+    let state = match ending.memory {
+        Some(_) => BranchState::Failed,
+        None => BranchState::Finished,
+    };
+    sql(INSERT_ENDED)
+        .id(ending.run)
+        .id(ending.branch)
+        .maybe_id(ending.parent)
+        .int(ending.index)
+        .int(i64::from(ending.root))
+        .int(i64::from(branch_state(state)))
+        .int(ending.epoch)
+        .int(ending.commit_no)
+        .int(ending.lost)
+        .text(&ending.node)
+        .int(ending.created_at)
+        .int(now)
+        .maybe_id(ending.last_commit)
+        .maybe_text(ending.memory.as_deref())
+        .maybe_text(fault.as_deref())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Ends the run of a branch that has been buried, and tells the branch that waits for it.
+async fn end_run(
+    conn: &mut Conn,
+    fx: &mut Effects,
+    ending: &Ending,
+    outcome: &Outcome,
+    context: Option<&str>,
+) -> Result<(), Fail> {
+    let Some(parent) = close(conn, fx, ending.run, outcome).await? else { return Ok(()) };
+    cancel::branches_of(conn, fx, ending.run).await?;
+    cancel::offspring(conn, fx, ending.branch).await?;
+    clear(conn, ending.run).await?;
+    let Some(parent) = parent else { return Ok(()) };
+    // The branch that waited may be gone: then its run has ended, and nobody waits.
+    let rows: Vec<(Vec<u8>,)> =
+        sql(RUN_OF_BRANCH).id(parent).rows::<(Binary,)>().load(conn).await?;
+    let Some((waiting_run,)) = rows.into_iter().next() else { return Ok(()) };
+    let waiting_run = At { table: "branch", row: &parent }.id("run_id", &waiting_run)?;
+    arrive(conn, fx, waiting_run, parent, 0, outcome, context).await
+}
+
+/// Writes the end of a run. `None`: it had ended before; else the branch that waits for it.
+pub(crate) async fn close(
+    conn: &mut Conn,
+    fx: &mut Effects,
+    run: Uuid,
+    outcome: &Outcome,
+) -> Result<Option<Option<Uuid>>, Fail> {
+    let rows: Vec<(Option<Vec<u8>>, i64)> = sql(CLOSE_RUN)
+        .int(i64::from(run_state(final_state(outcome))))
+        .owned_text(to_json(outcome)?)
+        .int(fx.now)
+        .id(run)
+        .rows::<(Nullable<Binary>, BigInt)>()
+        .load(conn)
+        .await?;
+    let Some((parent, attached)) = rows.into_iter().next() else { return Ok(None) };
+    sql(SCHEDULE_AFTER).int(fx.now).id(run).execute(conn).await?;
+    let at = At { table: "run", row: &run };
+    let parent = at.maybe_id("parent_branch", parent.as_deref())?;
+    Ok(Some(parent.filter(|_| attached == 1)))
+}
+
+/// Removes what is kept only for a run that has not ended.
+pub(crate) async fn clear(conn: &mut Conn, run: Uuid) -> Result<(), Fail> {
+    for text in CLEAR {
+        sql(text).id(run).execute(conn).await?;
+    }
+    Ok(())
+}
+
+/// Hands a result to the branch that waits for it.
+async fn arrive(
+    conn: &mut Conn,
+    fx: &mut Effects,
+    run: Uuid,
+    branch: Uuid,
+    index: i64,
+    outcome: &Outcome,
+    context: Option<&str>,
+) -> Result<(), Fail> {
+    sql(dialect::INSERT_ARRIVAL)
+        .id(run)
+        .id(branch)
+        .int(index)
+        .int(i64::from(matches!(outcome, Outcome::Completed { .. })))
+        .owned_text(to_json(outcome)?)
+        .maybe_text(context)
+        .execute(conn)
+        .await?;
+    wait::wake_joined(conn, fx, branch).await
+}

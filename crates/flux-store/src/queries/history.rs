@@ -1,0 +1,65 @@
+//! Looking at commit points, takeovers and failovers.
+
+use diesel::sql_types::{BigInt, Binary, Text};
+use diesel_async::RunQueryDsl;
+use flux_core::ids::{BranchId, CommitNo, Epoch, Incarnation, RunId};
+use flux_core::ports::runs::{FailoverRecord, HistoryRecord};
+
+use crate::codec::{At, time};
+use crate::error::Fail;
+use crate::sql::sql;
+use crate::sqlite::Conn;
+
+pub(crate) const OF_RUN: &str = "\
+    SELECT branch_id, commit_no, epoch, engine, at, node, events FROM history WHERE run_id = ? \
+    UNION ALL \
+    SELECT branch_id, commit_no, epoch, engine, at, node, events FROM takeover WHERE run_id = ? \
+    ORDER BY 5, 1, 2, 3";
+pub(crate) const FAILOVERS: &str = "\
+    SELECT incarnation, name, convicted_by, at, evidence, branches FROM failover \
+    ORDER BY seq DESC LIMIT ?";
+
+type Row = (Vec<u8>, i64, i64, String, i64, String, String);
+type Types = (Binary, BigInt, BigInt, Text, BigInt, Text, Text);
+
+/// The commit points and takeovers of a run, oldest first.
+pub(crate) async fn of_run(conn: &mut Conn, run: RunId) -> Result<Vec<HistoryRecord>, Fail> {
+    let rows: Vec<Row> =
+        sql(OF_RUN).id(run.uuid()).id(run.uuid()).rows::<Types>().load(conn).await?;
+    let at_row = At { table: "history", row: &run };
+    rows.into_iter()
+        .map(|(branch, commit_no, epoch, engine, at, node, events)| {
+            Ok(HistoryRecord {
+                branch: BranchId::new(at_row.id("branch_id", &branch)?),
+                commit_no: CommitNo(at_row.count("commit_no", commit_no)?),
+                epoch: Epoch(at_row.count("epoch", epoch)?),
+                engine,
+                at: time(at),
+                node,
+                events,
+            })
+        })
+        .collect()
+}
+
+/// The engines that were declared dead, newest first.
+pub(crate) async fn failovers(conn: &mut Conn, limit: u32) -> Result<Vec<FailoverRecord>, Fail> {
+    let rows: Vec<(Vec<u8>, String, Vec<u8>, i64, String, i64)> = sql(FAILOVERS)
+        .int(i64::from(limit))
+        .rows::<(Binary, Text, Binary, BigInt, Text, BigInt)>()
+        .load(conn)
+        .await?;
+    rows.into_iter()
+        .map(|(from, from_name, by, at, evidence, branches)| {
+            let row = At { table: "failover", row: &from_name.clone() };
+            Ok(FailoverRecord {
+                from: Incarnation::new(row.id("incarnation", &from)?),
+                from_name,
+                by: Incarnation::new(row.id("convicted_by", &by)?),
+                at: time(at),
+                evidence,
+                branches: row.count("branches", branches)?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,17 @@
+//! What the store can do, as free functions on a connection; the caller opens the transaction.
+
+pub(crate) mod branches;
+pub(crate) mod cancel;
+pub(crate) mod claim;
+pub(crate) mod commit;
+pub(crate) mod definitions;
+pub(crate) mod effects;
+pub(crate) mod end;
+pub(crate) mod history;
+pub(crate) mod members;
+pub(crate) mod release;
+pub(crate) mod runs;
+pub(crate) mod signal;
+pub(crate) mod submit;
+pub(crate) mod takeover;
+pub(crate) mod wait;

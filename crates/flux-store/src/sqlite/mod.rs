@@ -1,0 +1,12 @@
+//! SQLite: connections, the writer and reader threads, opening a file.
+
+mod conn;
+pub(crate) mod dialect;
+mod open;
+mod reader;
+mod store;
+mod writer;
+
+pub(crate) use conn::Conn;
+pub use store::{Options, SqliteStore};
+pub use writer::Stats;

@@ -1,0 +1,243 @@
+//! The store: the ports on the writer and the readers.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use flux_core::chart::{ChartId, WorkflowName};
+use flux_core::clock::Timestamp;
+use flux_core::ids::{BranchId, Epoch, Incarnation, RunId};
+use flux_core::ports::Error;
+use flux_core::ports::branches::{Branches, ClaimRequest, Claims, Commit, Committed, Release};
+use flux_core::ports::definitions::{
+    DefinitionRecord, Definitions, Firing, NewDefinition, ScheduleRecord,
+};
+use flux_core::ports::members::{Joined, Member, Members, NewMember, Takeover};
+use flux_core::ports::runs::{
+    BranchRecord, Event, FailoverRecord, HistoryRecord, NewRun, RunFilter, RunRecord, Runs,
+    Signalled, Submitted,
+};
+
+use super::conn::block_on;
+use super::open;
+use super::reader::Readers;
+use super::writer::{Answer, Stats, Write, Writer};
+use crate::error::OpenError;
+use crate::queries::{branches, definitions, history, runs};
+
+/// How to open a store.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How long a statement waits for another process to release the lock.
+    pub busy_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { busy_timeout: Duration::from_secs(5) }
+    }
+}
+
+/// A store in one SQLite file, which other processes of the machine may use at the same time.
+pub struct SqliteStore {
+    path: PathBuf,
+    options: Options,
+    writer: Writer,
+    readers: Readers,
+}
+
+impl SqliteStore {
+    /// Opens the file, creating and migrating it as needed.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(path: &Path, options: Options) -> Result<SqliteStore, OpenError> {
+        open::open(path, options.busy_timeout)?;
+        Ok(SqliteStore {
+            path: path.to_owned(),
+            options,
+            writer: Writer::start(path.to_owned(), options.busy_timeout),
+            readers: Readers::start(path, options.busy_timeout),
+        })
+    }
+
+    /// The members port, on a thread and connection of its own.
+    #[must_use]
+    pub fn members(&self) -> Arc<dyn Members> {
+        Arc::new(SqliteMembers(Writer::start(self.path.clone(), self.options.busy_timeout)))
+    }
+
+    /// How much the writer has done.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.writer.stats()
+    }
+}
+
+fn unexpected<T>() -> Result<T, Error> {
+    Err(Error::Internal("the writer answered another question".to_owned()))
+}
+
+#[async_trait]
+impl Branches for SqliteStore {
+    async fn claim(&self, request: ClaimRequest) -> Result<Claims, Error> {
+        match self.writer.write(Write::Claim(request)).await? {
+            Answer::Claims(claims) => Ok(claims),
+            _ => unexpected(),
+        }
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<Committed, Error> {
+        match self.writer.write(Write::Commit(Box::new(commit))).await? {
+            Answer::Committed(committed) => Ok(committed),
+            _ => unexpected(),
+        }
+    }
+
+    async fn release(&self, release: Release) -> Result<bool, Error> {
+        match self.writer.write(Write::Release(Box::new(release))).await? {
+            Answer::Yes(yes) => Ok(yes),
+            _ => unexpected(),
+        }
+    }
+
+    async fn owned(&self, owner: Incarnation) -> Result<Vec<(BranchId, Epoch)>, Error> {
+        self.readers.read(move |conn| block_on(branches::owned(conn, owner))).await
+    }
+}
+
+#[async_trait]
+impl Runs for SqliteStore {
+    async fn submit(&self, runs: Vec<NewRun>) -> Result<Vec<Submitted>, Error> {
+        match self.writer.write(Write::Submit(runs)).await? {
+            Answer::Submitted(submitted) => Ok(submitted),
+            _ => unexpected(),
+        }
+    }
+
+    async fn signal(&self, run: RunId, event: Event, now: Timestamp) -> Result<Signalled, Error> {
+        match self.writer.write(Write::Signal(run, event, now)).await? {
+            Answer::Signalled(signalled) => Ok(signalled),
+            _ => unexpected(),
+        }
+    }
+
+    async fn run(&self, id: RunId) -> Result<Option<RunRecord>, Error> {
+        self.readers.read(move |conn| block_on(runs::run(conn, id))).await
+    }
+
+    async fn list(&self, filter: RunFilter) -> Result<Vec<RunRecord>, Error> {
+        self.readers.read(move |conn| block_on(runs::list(conn, &filter))).await
+    }
+
+    async fn branches(&self, run: RunId) -> Result<Vec<BranchRecord>, Error> {
+        self.readers.read(move |conn| block_on(branches::of_run(conn, run))).await
+    }
+
+    async fn history(&self, run: RunId) -> Result<Vec<HistoryRecord>, Error> {
+        self.readers.read(move |conn| block_on(history::of_run(conn, run))).await
+    }
+
+    async fn failovers(&self, limit: u32) -> Result<Vec<FailoverRecord>, Error> {
+        self.readers.read(move |conn| block_on(history::failovers(conn, limit))).await
+    }
+}
+
+#[async_trait]
+impl Definitions for SqliteStore {
+    async fn deploy(&self, definition: NewDefinition) -> Result<(), Error> {
+        self.writer.write(Write::Deploy(definition)).await.map(|_| ())
+    }
+
+    async fn source(&self, chart: &ChartId) -> Result<Option<String>, Error> {
+        let chart = chart.clone();
+        self.readers.read(move |conn| block_on(definitions::source(conn, &chart))).await
+    }
+
+    async fn find(&self, name: &WorkflowName) -> Result<Option<ChartId>, Error> {
+        let name = name.clone();
+        self.readers.read(move |conn| block_on(definitions::find(conn, &name))).await
+    }
+
+    async fn definitions(&self) -> Result<Vec<DefinitionRecord>, Error> {
+        self.readers.read(move |conn| block_on(definitions::all(conn))).await
+    }
+
+    async fn schedules(&self) -> Result<Vec<ScheduleRecord>, Error> {
+        self.readers.read(move |conn| block_on(definitions::schedules(conn))).await
+    }
+
+    async fn fire(&self, firing: Firing) -> Result<bool, Error> {
+        match self.writer.write(Write::Fire(firing)).await? {
+            Answer::Yes(yes) => Ok(yes),
+            _ => unexpected(),
+        }
+    }
+}
+
+struct SqliteMembers(Writer);
+
+impl SqliteMembers {
+    async fn yes(&self, write: Write) -> Result<bool, Error> {
+        match self.0.write(write).await? {
+            Answer::Yes(yes) => Ok(yes),
+            _ => unexpected(),
+        }
+    }
+}
+
+#[async_trait]
+impl Members for SqliteMembers {
+    async fn join(&self, m: NewMember, limit: u32, now: Timestamp) -> Result<Joined, Error> {
+        match self.0.write(Write::Join(m, limit, now)).await? {
+            Answer::Joined(joined) => Ok(joined),
+            _ => unexpected(),
+        }
+    }
+
+    async fn heartbeat(&self, me: Incarnation, now: Timestamp) -> Result<bool, Error> {
+        self.yes(Write::Heartbeat(me, now)).await
+    }
+
+    async fn members(&self) -> Result<Vec<Member>, Error> {
+        match self.0.write(Write::Members).await? {
+            Answer::Members(members) => Ok(members),
+            _ => unexpected(),
+        }
+    }
+
+    async fn convict(
+        &self,
+        who: Incarnation,
+        seen_seq: u64,
+        by: Incarnation,
+        evidence: &str,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let evidence = evidence.to_owned();
+        self.yes(Write::Convict { who, seen: seen_seq, by, evidence, now }).await
+    }
+
+    async fn take_over(
+        &self,
+        dead: Incarnation,
+        _by: Incarnation,
+        limit: u32,
+        poison_limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Takeover>, Error> {
+        match self.0.write(Write::TakeOver { dead, limit, poison_limit, now }).await? {
+            Answer::Takeovers(takeovers) => Ok(takeovers),
+            _ => unexpected(),
+        }
+    }
+
+    async fn set_draining(&self, me: Incarnation) -> Result<(), Error> {
+        self.0.write(Write::Drain(me)).await.map(|_| ())
+    }
+
+    async fn leave(&self, me: Incarnation) -> Result<(), Error> {
+        self.0.write(Write::Leave(me)).await.map(|_| ())
+    }
+}

@@ -1,0 +1,72 @@
+//! `flux start`
+
+use super::input;
+use crate::config::Config;
+use crate::exit::{Failure, INTERRUPTED};
+use crate::output;
+use crate::wiring;
+use flux_core::clock::Clock;
+use flux_engine::deploy;
+use flux_failover::SystemClock;
+use std::path::PathBuf;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Runs an engine in the foreground until it is asked to stop
+///
+/// Several engines may be started on one store: they share the work, and when one
+/// dies the others go on with what it ran.
+///
+/// Examples:
+///   flux start
+///   flux start nightly.yaml              deploys it and activates its schedule
+///   FLUX_FAILOVER_TIME_WINDOW=+15s flux start
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Definitions to deploy, with their schedules
+    files: Vec<PathBuf>,
+}
+
+pub async fn run(args: &Args, config: Config) -> Result<(), Failure> {
+    let store = wiring::store(&config)?;
+    for file in &args.files {
+        let (chart, source) = input::definition(file)?;
+        deploy(&*store, &chart, &source, true, SystemClock.now()).await?;
+    }
+    let mut stop = Stop::new()?;
+    let name = config.engine.name.clone();
+    let engine = wiring::engine(config.engine.clone(), &store).await?;
+    output::data(&format!(
+        "ready: engine {name}, incarnation {}, store {}",
+        engine.incarnation(),
+        config.database.display()
+    ));
+    stop.wanted().await;
+    output::note("draining; a second signal stops at once");
+    tokio::select! {
+        () = engine.drain() => Ok(()),
+        () = stop.wanted() => Err(Failure::new(INTERRUPTED, "stopped without draining")),
+    }
+}
+
+/// SIGINT and SIGTERM.
+pub struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    pub fn new() -> Result<Stop, Failure> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| Failure::new(1, format!("cannot listen to signals: {error}")))
+        };
+        Ok(Stop {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    pub async fn wanted(&mut self) {
+        tokio::select! { _ = self.interrupt.recv() => {}, _ = self.terminate.recv() => {} }
+    }
+}

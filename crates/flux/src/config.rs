@@ -1,0 +1,307 @@
+//! Settings: one table of keys, merged from flags, environment and file, all faults at once.
+
+use crate::exit::{CONFIG, Failure};
+use figment2::Figment;
+use figment2::providers::{Format, Toml};
+use flux_core::time_expression::TimeExpression;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A setting.
+pub struct Key {
+    /// In `flux.toml`; upper case with `FLUX_` before it in the environment.
+    pub name: &'static str,
+    /// Default as text; computed ones are described.
+    pub default: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+macro_rules! keys {
+    ($($name:literal, $default:literal, $meaning:literal;)*) => {
+        /// All settings.
+        pub const KEYS: &[Key] = &[$(Key { name: $name, default: $default, meaning: $meaning }),*];
+    };
+}
+
+keys! {
+    "name", "", "label of this engine; its host name and process id when empty";
+    "data_dir", "", "folder of the embedded store; $XDG_DATA_HOME/flux when empty";
+    "failover_time_window", "+3m", "how long a heartbeat may be missing before an engine's branches are taken over";
+    "concurrency_level", "10", "branches that this engine runs at a time";
+    "max_cluster_size", "35", "engines in the cluster";
+    "poison_limit", "5", "engines a branch may lose in a row without a commit point before it fails";
+    "poll_interval", "+1s", "how often to look for work that other processes made ready";
+    "drain_timeout", "+30s", "how long a clean stop lets actions go on";
+    "log_format", "text", "text or json";
+    "http_resolve", "", "HOST:PORT=ADDRESS:PORT, comma-separated: where HTTP calls find a host";
+    "http_ca_file", "", "PEM file of a certificate authority that HTTP calls trust, too";
+    "http_timeout", "+60s", "longest HTTP call";
+    "max_output", "1048576", "bytes kept of each of an action's outputs";
+}
+
+/// Settings given as flags.
+#[derive(clap::Args, Default)]
+pub struct Flags {
+    /// Settings file instead of ./flux.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder of the embedded store
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// How long a heartbeat may be missing, such as +3m
+    #[arg(long, global = true, value_name = "TIME", allow_hyphen_values = true)]
+    failover_time_window: Option<String>,
+    /// Branches at a time
+    #[arg(long, global = true, value_name = "N")]
+    concurrency_level: Option<String>,
+    /// Label of this engine
+    #[arg(long, global = true, value_name = "NAME")]
+    name: Option<String>,
+}
+
+/// A value and where it came from.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// As given.
+    pub value: String,
+    /// Flag, variable, file or default.
+    pub source: String,
+}
+
+/// All settings, checked.
+pub struct Config {
+    /// As given, by key.
+    pub given: BTreeMap<&'static str, Setting>,
+    /// The store's file.
+    pub database: PathBuf,
+    /// Of the engine.
+    pub engine: flux_engine::Config,
+    /// JSON logs.
+    pub json_logs: bool,
+}
+
+/// Merges and checks everything; the failure lists all faults.
+pub fn load(flags: &Flags) -> Result<Config, Failure> {
+    let mut faults = Vec::new();
+    let given = gather(flags, &mut faults);
+    let mut reader = Reader { given: &given, faults };
+    let engine = reader.engine();
+    let database = reader.database();
+    let json_logs = match reader.text("log_format") {
+        "text" => false,
+        "json" => true,
+        _ => {
+            reader.fault("log_format", "must be text or json", "text");
+            false
+        }
+    };
+    let faults = reader.faults;
+    if faults.is_empty() {
+        return Ok(Config { database, engine, json_logs, given });
+    }
+    let count = faults.len();
+    let list = faults.join("\n  ");
+    let message = format!("{count} wrong in the configuration:\n  {list}");
+    Err(Failure::new(CONFIG, message).help("`flux config show` lists every key and its meaning"))
+}
+
+fn gather(flags: &Flags, faults: &mut Vec<String>) -> BTreeMap<&'static str, Setting> {
+    let mut given: BTreeMap<&'static str, Setting> = KEYS
+        .iter()
+        .map(|key| (key.name, Setting { value: key.default.into(), source: "default".into() }))
+        .collect();
+    for (file, must) in files(flags) {
+        read_file(&file, must, &mut given, faults);
+    }
+    for key in KEYS {
+        let variable = format!("FLUX_{}", key.name.to_uppercase());
+        if let Ok(value) = std::env::var(&variable) {
+            given.insert(key.name, Setting { value, source: variable });
+        }
+    }
+    let flags = [
+        ("data_dir", &flags.data_dir),
+        ("failover_time_window", &flags.failover_time_window),
+        ("concurrency_level", &flags.concurrency_level),
+        ("name", &flags.name),
+    ];
+    for (key, value) in flags {
+        if let Some(value) = value.clone() {
+            let source = format!("--{}", key.replace('_', "-"));
+            given.insert(key, Setting { value, source });
+        }
+    }
+    given
+}
+
+fn files(flags: &Flags) -> Vec<(PathBuf, bool)> {
+    let user = home("XDG_CONFIG_HOME", ".config").join("flux/config.toml");
+    match &flags.config {
+        Some(file) => vec![(user, false), (file.clone(), true)],
+        None => vec![(user, false), ("flux.toml".into(), false)],
+    }
+}
+
+fn home(variable: &str, below: &str) -> PathBuf {
+    match std::env::var_os(variable).filter(|value| !value.is_empty()) {
+        Some(folder) => folder.into(),
+        None => PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| ".".into())).join(below),
+    }
+}
+
+fn read_file(
+    file: &std::path::Path,
+    must: bool,
+    given: &mut BTreeMap<&'static str, Setting>,
+    faults: &mut Vec<String>,
+) {
+    if !file.is_file() {
+        if must {
+            faults.push(format!("--config {}: there is no such file", file.display()));
+        }
+        return;
+    }
+    let read = Figment::from(Toml::file_exact(file)).extract::<BTreeMap<String, toml_value::Any>>();
+    let values = match read {
+        Ok(values) => values,
+        Err(error) => return faults.push(format!("{}: {error}", file.display())),
+    };
+    for (name, value) in values {
+        let source = file.display().to_string();
+        match KEYS.iter().find(|key| key.name == name) {
+            Some(key) => {
+                given.insert(key.name, Setting { value: value.0, source });
+            }
+            None => faults.push(format!("{source}: `{name}` is no setting{}", similar(&name))),
+        }
+    }
+}
+
+fn similar(name: &str) -> String {
+    let shared = |key: &&Key| key.name.chars().filter(|letter| name.contains(*letter)).count();
+    match KEYS.iter().max_by_key(shared) {
+        Some(key) => format!("; did you mean `{}`?", key.name),
+        None => String::new(),
+    }
+}
+
+/// Scalars of any type as text.
+mod toml_value {
+    use serde::{Deserialize, Deserializer};
+
+    pub struct Any(pub String);
+
+    impl<'de> Deserialize<'de> for Any {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Any, D::Error> {
+            let value = serde_json::Value::deserialize(deserializer)?;
+            Ok(Any(value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        }
+    }
+}
+
+struct Reader<'a> {
+    given: &'a BTreeMap<&'static str, Setting>,
+    faults: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn text(&self, key: &str) -> &str {
+        self.given.get(key).map_or("", |setting| setting.value.as_str())
+    }
+
+    fn fault(&mut self, key: &str, what: &str, example: &str) {
+        let (value, source) =
+            self.given.get(key).map_or(("", ""), |s| (s.value.as_str(), s.source.as_str()));
+        let name = key.to_uppercase();
+        self.faults
+            .push(format!("{name} = `{value}` (from {source}): {what}; for example `{example}`"));
+    }
+
+    fn number(&mut self, key: &str, least: u64, most: u64, example: &str) -> u64 {
+        match self.text(key).parse::<u64>() {
+            Ok(number) if (least..=most).contains(&number) => number,
+            _ => {
+                let what = format!("must be a whole number from {least} to {most}");
+                self.fault(key, &what, example);
+                least
+            }
+        }
+    }
+
+    /// A duration; with `window`, one that can be a failover time window.
+    fn duration(&mut self, key: &str, window: bool, example: &str) -> Duration {
+        let parsed = self.text(key).parse::<TimeExpression>();
+        let read = parsed.and_then(|time| if window { time.window() } else { time.to_duration() });
+        match read {
+            Ok(duration) => duration,
+            Err(error) => {
+                self.fault(key, &error.to_string(), example);
+                Duration::from_secs(180)
+            }
+        }
+    }
+
+    fn database(&mut self) -> PathBuf {
+        match self.text("data_dir") {
+            "" => home("XDG_DATA_HOME", ".local/share").join("flux/flux.db"),
+            folder => PathBuf::from(folder).join("flux.db"),
+        }
+    }
+
+    fn engine(&mut self) -> flux_engine::Config {
+        let name = match self.text("name") {
+            "" => format!("{}-{}", host(), std::process::id()),
+            name => name.to_owned(),
+        };
+        flux_engine::Config {
+            name,
+            window: self.duration("failover_time_window", true, "+3m"),
+            concurrency: self.number("concurrency_level", 1, 10_000, "10") as u32,
+            pool: None,
+            poll: self.duration("poll_interval", true, "+1s"),
+            drain_timeout: self.duration("drain_timeout", false, "+30s"),
+            poison_limit: self.number("poison_limit", 1, 1_000_000, "5") as u32,
+            max_cluster_size: self.number("max_cluster_size", 1, 1_000, "35") as u32,
+            actions: self.actions(),
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+
+    fn actions(&mut self) -> flux_engine::action::Config {
+        let ca = self.text("http_ca_file");
+        let http_ca_file = (!ca.is_empty()).then(|| PathBuf::from(ca));
+        flux_engine::action::Config {
+            http_resolve: self.resolve(),
+            http_ca_file,
+            http_timeout: self.duration("http_timeout", true, "+60s"),
+            max_output: self.number("max_output", 1, 1 << 30, "1048576") as usize,
+            ..flux_engine::action::Config::default()
+        }
+    }
+
+    fn resolve(&mut self) -> Vec<(String, u16, SocketAddr)> {
+        let mut all = Vec::new();
+        let text = self.text("http_resolve").to_owned();
+        for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+            let parsed = entry.split_once('=').and_then(|(host, address)| {
+                let (host, port) = host.rsplit_once(':')?;
+                Some((host.to_owned(), port.parse().ok()?, address.parse().ok()?))
+            });
+            match parsed {
+                Some(entry) => all.push(entry),
+                None => {
+                    let example = "example.com:443=127.0.0.1:8443";
+                    self.fault("http_resolve", "must be HOST:PORT=ADDRESS:PORT", example);
+                }
+            }
+        }
+        all
+    }
+}
+
+fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
