@@ -20,7 +20,8 @@ impl<'s> Cx<'s> {
 
     fn warn(&mut self, code: &'static str, node: NodeId, message: String, help: &str) {
         let span = self.spans[node.0 as usize];
-        self.findings.push(Finding::warning(code, span, message).help(help));
+        self.findings
+            .push(Finding::warning(code, span, message).help(help));
     }
 
     fn node(&self, id: NodeId) -> &Node {
@@ -44,7 +45,11 @@ impl<'s> Cx<'s> {
 
     /// For each node, whether it or something in it waits or acts.
     fn waiting(&self) -> Vec<bool> {
-        let mut waits: Vec<bool> = self.nodes.iter().map(|node| does_wait(&node.kind)).collect();
+        let mut waits: Vec<bool> = self
+            .nodes
+            .iter()
+            .map(|node| does_wait(&node.kind))
+            .collect();
         // Children come after their parents.
         for index in (1..waits.len()).rev() {
             if let (true, Some(parent)) = (waits[index], self.nodes[index].parent) {
@@ -69,7 +74,9 @@ impl<'s> Cx<'s> {
                     on_path.insert(id);
                     path.push((id, successors(self.node(id))));
                 }
-                let Some((id, rest)) = path.last_mut() else { break };
+                let Some((id, rest)) = path.last_mut() else {
+                    break;
+                };
                 let id = *id;
                 match rest.pop() {
                     Some(next) if on_path.contains(&next) => self.report_loop(id, next),
@@ -95,7 +102,9 @@ impl<'s> Cx<'s> {
     fn same_exports(&mut self) {
         let mut found = Vec::new();
         for node in &self.nodes {
-            let Kind::Fork(fork) = &node.kind else { continue };
+            let Kind::Fork(fork) = &node.kind else {
+                continue;
+            };
             let mut owners: HashMap<&str, NodeId> = HashMap::new();
             for branch in &fork.branches {
                 for (key, id) in self.exports_below(*branch) {
@@ -110,7 +119,8 @@ impl<'s> Cx<'s> {
         }
         for (id, key) in found {
             let message = format!("another branch exports `{key}` too");
-            let help = "exports of branches are applied in the order of the branches; the last wins";
+            let help =
+                "exports of branches are applied in the order of the branches; the last wins";
             self.warn(code::SAME_EXPORT, id, message, help);
         }
     }

@@ -72,17 +72,15 @@ impl<'s> Cx<'s> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.findings.push(Finding::error(code, span, message).help(help));
+        self.findings
+            .push(Finding::error(code, span, message).help(help));
     }
 
     /// Runs with more variables in scope.
-    pub(crate) fn with_vars<T>(
-        &mut self,
-        names: &[&str],
-        run: impl FnOnce(&mut Cx<'s>) -> T,
-    ) -> T {
+    pub(crate) fn with_vars<T>(&mut self, names: &[&str], run: impl FnOnce(&mut Cx<'s>) -> T) -> T {
         let before = self.vars.len();
-        self.vars.extend(names.iter().map(|name| (*name).to_owned()));
+        self.vars
+            .extend(names.iter().map(|name| (*name).to_owned()));
         let result = run(self);
         self.vars.truncate(before);
         result
@@ -97,7 +95,12 @@ pub(crate) fn suggest<'c>(
     let folded = name.to_lowercase();
     candidates
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&folded, &candidate.to_lowercase()), candidate))
+        .map(|candidate| {
+            (
+                strsim::damerau_levenshtein(&folded, &candidate.to_lowercase()),
+                candidate,
+            )
+        })
         .filter(|(distance, candidate)| {
             *distance <= (candidate.chars().count().min(name.chars().count()) / 3).max(1)
         })
@@ -114,6 +117,11 @@ pub(crate) fn did_you_mean<'c>(
     if name.len() > 200 {
         return None;
     }
-    suggest(name, candidates.into_iter().filter(|candidate| candidate.len() <= 200))
-        .map(|best| format!("did you mean `{best}`?"))
+    suggest(
+        name,
+        candidates
+            .into_iter()
+            .filter(|candidate| candidate.len() <= 200),
+    )
+    .map(|best| format!("did you mean `{best}`?"))
 }

@@ -12,7 +12,9 @@ use std::time::Duration;
 impl<'s> Cx<'s> {
     /// `input`, `output` or `export`.
     pub(crate) fn filter(&mut self, node: Option<&'s Node>, name: &str) -> Filter {
-        let Some(node) = node else { return Filter::default() };
+        let Some(node) = node else {
+            return Filter::default();
+        };
         let (key, place) = match name {
             "input" => ("from", Place::Task),
             _ => ("as", Place::Output),
@@ -21,8 +23,9 @@ impl<'s> Cx<'s> {
             return Filter::default();
         };
         let what = format!("`{name}.{key}`");
-        let template =
-            fields.get(key).and_then(|node| self.bare_or_template(node, &what, place));
+        let template = fields
+            .get(key)
+            .and_then(|node| self.bare_or_template(node, &what, place));
         let schema = fields.get("schema").and_then(|node| self.schema(node));
         Filter { template, schema }
     }
@@ -83,7 +86,12 @@ impl<'s> Cx<'s> {
             self.map(node, what, &units)?;
             if entries.is_empty() {
                 let message = format!("{what} has no unit");
-                self.error_help(code::DURATION, node.span, message, "such as { seconds: 30 }");
+                self.error_help(
+                    code::DURATION,
+                    node.span,
+                    message,
+                    "such as { seconds: 30 }",
+                );
                 return None;
             }
         }

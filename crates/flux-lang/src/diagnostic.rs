@@ -53,7 +53,10 @@ pub struct Diagnostics {
     pub omitted: usize,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
 fn is_zero(number: &usize) -> bool {
     *number == 0
 }
@@ -79,14 +82,22 @@ impl Diagnostics {
             findings.truncate(Diagnostics::MAX);
             findings.sort_by_key(|finding| finding.span);
         }
-        let diagnostics =
-            findings.into_iter().map(|finding| place(source, root, finding)).collect();
-        Diagnostics { file: file.to_owned(), diagnostics, omitted }
+        let diagnostics = findings
+            .into_iter()
+            .map(|finding| place(source, root, finding))
+            .collect();
+        Diagnostics {
+            file: file.to_owned(),
+            diagnostics,
+            omitted,
+        }
     }
 
     /// Whether some finding is an error.
     pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+        self.diagnostics
+            .iter()
+            .any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
     /// Whether there is nothing to say.
@@ -116,7 +127,9 @@ fn place(source: &Source<'_>, root: Option<&Node>, finding: Finding) -> Diagnost
         line: position.line,
         column: position.column,
         length: source.length(finding.span),
-        path: root.map(|root| tree::pointer(root, finding.span.start)).unwrap_or_default(),
+        path: root
+            .map(|root| tree::pointer(root, finding.span.start))
+            .unwrap_or_default(),
         excerpt: source.line(position.line).to_owned(),
     }
 }
@@ -134,7 +147,9 @@ impl Diagnostic {
         writeln!(out, "{margin}--> {file}:{}:{}", self.line, self.column)?;
         let (line, skipped) = self.window();
         if !line.trim().is_empty() {
-            let column = (self.column as usize).saturating_sub(1).saturating_sub(skipped);
+            let column = (self.column as usize)
+                .saturating_sub(1)
+                .saturating_sub(skipped);
             let room = line.chars().count().saturating_sub(column).max(1);
             let carets = "^".repeat((self.length as usize).min(room));
             writeln!(out, "{margin} |")?;
@@ -151,9 +166,15 @@ impl Diagnostic {
     /// and control characters become spaces, so that the caret stands where it should.
     fn window(&self) -> (String, usize) {
         let column = (self.column as usize).saturating_sub(1);
-        let skipped = if column > MAX_EXCERPT / 2 { column - MAX_EXCERPT / 2 } else { 0 };
+        let skipped = if column > MAX_EXCERPT / 2 {
+            column - MAX_EXCERPT / 2
+        } else {
+            0
+        };
         let shown = self.excerpt.chars().skip(skipped).take(MAX_EXCERPT);
-        let line = shown.map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let line = shown
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
         (line, skipped)
     }
 }

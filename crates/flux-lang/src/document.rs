@@ -6,10 +6,19 @@ use crate::fields::Fields;
 use crate::tree::{Data, Node};
 use flux_core::chart::{Chart, ChartId, Filter, Kind, Schedule, WorkflowName};
 
-const KEYS: [&str; 8] =
-    ["document", "input", "output", "use", "do", "timeout", "schedule", "evaluate"];
-const DOCUMENT: [&str; 8] =
-    ["dsl", "namespace", "name", "version", "title", "summary", "tags", "metadata"];
+const KEYS: [&str; 8] = [
+    "document", "input", "output", "use", "do", "timeout", "schedule", "evaluate",
+];
+const DOCUMENT: [&str; 8] = [
+    "dsl",
+    "namespace",
+    "name",
+    "version",
+    "title",
+    "summary",
+    "tags",
+    "metadata",
+];
 const VERSIONS: [&str; 4] = ["1.0.0", "1.0.1", "1.0.2", "1.0.3"];
 
 /// Default of `document.metadata.flux.priority`.
@@ -28,7 +37,9 @@ impl<'s> Cx<'s> {
         let options = root
             .get("document")
             .and_then(|document| document.get("metadata")?.get("flux")?.get("schedule"));
-        let header = self.require(fields, "document", "a definition").map(|node| self.header(node));
+        let header = self
+            .require(fields, "document", "a definition")
+            .map(|node| self.header(node));
         self.check_use();
         self.evaluate(fields.get("evaluate"));
         let schedule = self.schedule(fields.get("schedule"), options);
@@ -62,8 +73,12 @@ impl<'s> Cx<'s> {
 
     /// The first node: the workflow itself.
     fn root(&mut self, root: &'s Node, fields: Fields<'s>, header: Option<&Header>) {
-        let name = header.and_then(|header| header.name.as_ref()).map_or("", |name| &name.name);
-        let Some(id) = self.begin(name, "/".to_owned(), fields.span(), None, root) else { return };
+        let name = header
+            .and_then(|header| header.name.as_ref())
+            .map_or("", |name| &name.name);
+        let Some(id) = self.begin(name, "/".to_owned(), fields.span(), None, root) else {
+            return;
+        };
         let first = self
             .require(fields, "do", "a definition")
             .and_then(|node| self.tasks(node, "`do`", id, "/do"));
@@ -76,8 +91,13 @@ impl<'s> Cx<'s> {
     }
 
     fn header(&mut self, node: &'s Node) -> Header {
-        let mut header = Header { name: None, priority: PRIORITY };
-        let Some(fields) = self.map(node, "`document`", &DOCUMENT) else { return header };
+        let mut header = Header {
+            name: None,
+            priority: PRIORITY,
+        };
+        let Some(fields) = self.map(node, "`document`", &DOCUMENT) else {
+            return header;
+        };
         if let Some(node) = self.require(fields, "dsl", "`document`")
             && let Some(text) = self.literal(node, "`document.dsl`")
             && !VERSIONS.contains(&text)
@@ -88,10 +108,12 @@ impl<'s> Cx<'s> {
         }
         let namespace = self.name(fields, "namespace");
         let name = self.name(fields, "name");
-        let version = self.require(fields, "version", "`document`").and_then(|node| {
-            let text = self.literal(node, "`document.version`")?;
-            self.semver(node, text).then(|| text.to_owned())
-        });
+        let version = self
+            .require(fields, "version", "`document`")
+            .and_then(|node| {
+                let text = self.literal(node, "`document.version`")?;
+                self.semver(node, text).then(|| text.to_owned())
+            });
         for key in ["title", "summary"] {
             if let Some(node) = fields.get(key) {
                 self.text(node, &format!("`document.{key}`"));
@@ -106,7 +128,11 @@ impl<'s> Cx<'s> {
         header.name = namespace
             .zip(name)
             .zip(version)
-            .map(|((namespace, name), version)| WorkflowName { namespace, name, version });
+            .map(|((namespace, name), version)| WorkflowName {
+                namespace,
+                name,
+                version,
+            });
         header
     }
 
@@ -136,7 +162,12 @@ impl<'s> Cx<'s> {
         let legal = is_semver(text);
         if !legal {
             let message = format!("`{text}` is no semantic version");
-            self.error_help(code::WRONG_VALUE, node.span, message, "such as '1.0.0', in quotes");
+            self.error_help(
+                code::WRONG_VALUE,
+                node.span,
+                message,
+                "such as '1.0.0', in quotes",
+            );
         }
         legal
     }
@@ -144,7 +175,9 @@ impl<'s> Cx<'s> {
     /// `document.metadata`; returns the priority.
     fn document_flux(&mut self, metadata: &'s Node) -> i32 {
         self.object(metadata, "`document.metadata`");
-        let Some(node) = metadata.get("flux") else { return PRIORITY };
+        let Some(node) = metadata.get("flux") else {
+            return PRIORITY;
+        };
         let keys = ["breaks", "priority", "schedule"];
         let Some(fields) = self.map(node, "`document.metadata.flux`", &keys) else {
             return PRIORITY;
@@ -162,9 +195,13 @@ impl<'s> Cx<'s> {
 
     fn evaluate(&mut self, node: Option<&'s Node>) {
         let Some(node) = node else { return };
-        let Some(fields) = self.map(node, "`evaluate`", &["language", "mode"]) else { return };
+        let Some(fields) = self.map(node, "`evaluate`", &["language", "mode"]) else {
+            return;
+        };
         for (key, supported) in [("language", "jq"), ("mode", "strict")] {
-            let Some(node) = fields.get(key) else { continue };
+            let Some(node) = fields.get(key) else {
+                continue;
+            };
             if !matches!(&node.data, Data::Text(text) if text == supported) {
                 let message = format!("only `{key}: {supported}` is supported");
                 self.error(code::NO_EVALUATE, node.span, message);
@@ -174,8 +211,12 @@ impl<'s> Cx<'s> {
 }
 
 fn is_semver(text: &str) -> bool {
-    let (text, build) = text.split_once('+').map_or((text, None), |(a, b)| (a, Some(b)));
-    let (core, pre) = text.split_once('-').map_or((text, None), |(a, b)| (a, Some(b)));
+    let (text, build) = text
+        .split_once('+')
+        .map_or((text, None), |(a, b)| (a, Some(b)));
+    let (core, pre) = text
+        .split_once('-')
+        .map_or((text, None), |(a, b)| (a, Some(b)));
     let number = |part: &str| {
         !part.is_empty()
             && part.bytes().all(|byte| byte.is_ascii_digit())
@@ -189,10 +230,7 @@ fn is_semver(text: &str) -> bool {
         })
     };
     let numbers: Vec<_> = core.split('.').collect();
-    numbers.len() == 3
-        && numbers.into_iter().all(number)
-        && identifiers(pre)
-        && identifiers(build)
+    numbers.len() == 3 && numbers.into_iter().all(number) && identifiers(pre) && identifiers(build)
 }
 
 #[cfg(test)]
@@ -201,10 +239,26 @@ mod tests {
 
     #[test]
     fn versions_have_three_numbers() {
-        for right in ["1.0.0", "0.1.20", "1.0.0-alpha.1", "1.0.0-a-b+build.5", "1.0.0+x"] {
+        for right in [
+            "1.0.0",
+            "0.1.20",
+            "1.0.0-alpha.1",
+            "1.0.0-a-b+build.5",
+            "1.0.0+x",
+        ] {
             assert!(is_semver(right), "{right}");
         }
-        for wrong in ["1.0", "1", "", "01.0.0", "1.0.0-", "1.0.0+", "1.0.x", "v1.0.0", "1.0.0-a..b"] {
+        for wrong in [
+            "1.0",
+            "1",
+            "",
+            "01.0.0",
+            "1.0.0-",
+            "1.0.0+",
+            "1.0.x",
+            "v1.0.0",
+            "1.0.0-a..b",
+        ] {
             assert!(!is_semver(wrong), "{wrong}");
         }
     }

@@ -84,7 +84,10 @@ impl<'s> Cx<'s> {
         match &node.data {
             Data::Text(text) => self.text_template(node, text, place),
             Data::List(items) => {
-                let parts: Vec<_> = items.iter().map(|item| self.template(item, place)).collect();
+                let parts: Vec<_> = items
+                    .iter()
+                    .map(|item| self.template(item, place))
+                    .collect();
                 let parts: Vec<_> = parts.into_iter().collect::<Option<_>>()?;
                 Some(if parts.iter().all(is_literal) {
                     Template::Literal(node.to_value())
@@ -110,9 +113,9 @@ impl<'s> Cx<'s> {
 
     fn text_template(&mut self, node: &'s Node, text: &'s str, place: Place) -> Option<Template> {
         match form(text) {
-            Form::Expression(range) => {
-                self.compile(node.span, text, range, place).map(Template::Expr)
-            }
+            Form::Expression(range) => self
+                .compile(node.span, text, range, place)
+                .map(Template::Expr),
             Form::Embedded(at) => self.embedded(node.span, text, at),
             Form::Literal => {
                 self.lint_literal(node.span, text);
@@ -125,21 +128,26 @@ impl<'s> Cx<'s> {
     pub(crate) fn code_template(&mut self, node: &'s Node, what: &str) -> Option<Template> {
         let text = self.text(node, what)?;
         match form(text) {
-            Form::Expression(range) => {
-                self.compile(node.span, text, range, Place::Task).map(Template::Expr)
-            }
+            Form::Expression(range) => self
+                .compile(node.span, text, range, Place::Task)
+                .map(Template::Expr),
             _ => Some(Template::Literal(node.to_value())),
         }
     }
 
     fn lint_literal(&mut self, span: Span, text: &str) {
-        let Some(rest) = text.strip_prefix('$') else { return };
-        let name: String =
-            rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+        let Some(rest) = text.strip_prefix('$') else {
+            return;
+        };
+        let name: String = rest
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+            .collect();
         if BASE_VARS.contains(&name.as_str()) || self.vars.contains(&name) {
             let message = format!("`{text}` is plain text here, not an expression");
             let finding = Finding::warning(code::LOOKS_LIKE_EXPRESSION, span, message);
-            self.findings.push(finding.help(format!("write `${{ {text} }}`")));
+            self.findings
+                .push(finding.help(format!("write `${{ {text} }}`")));
         }
     }
 
@@ -178,8 +186,11 @@ impl<'s> Cx<'s> {
                     span::locate(self.source.text, span, text, offset)
                 };
                 let (start, end) = (at(error.at.start), at(error.at.end));
-                let mut finding =
-                    Finding::error(code::EXPRESSION, Span::new(start, end.max(start)), error.message);
+                let mut finding = Finding::error(
+                    code::EXPRESSION,
+                    Span::new(start, end.max(start)),
+                    error.message,
+                );
                 finding.help = error.help;
                 self.findings.push(finding);
                 None
@@ -201,8 +212,10 @@ impl<'s> Cx<'s> {
         if let Some(expr) = self.compiled.get(&key) {
             return Ok(expr.clone());
         }
-        let names: Vec<&str> =
-            BASE_VARS.into_iter().chain(key.1.iter().map(String::as_str)).collect();
+        let names: Vec<&str> = BASE_VARS
+            .into_iter()
+            .chain(key.1.iter().map(String::as_str))
+            .collect();
         let expr = Expr::compile(source, &names)?;
         self.compiled.insert(key, expr.clone());
         Ok(expr)

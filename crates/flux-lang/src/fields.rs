@@ -28,7 +28,9 @@ impl<'s> Fields<'s> {
 
     /// Where the object starts, for what is missing in it.
     pub(crate) fn span(&self) -> Span {
-        self.entries.first().map_or(self.span, |entry| entry.key_span)
+        self.entries
+            .first()
+            .map_or(self.span, |entry| entry.key_span)
     }
 }
 
@@ -36,19 +38,17 @@ impl<'s> Cx<'s> {
     /// The object at the node; reports another type.
     pub(crate) fn object(&mut self, node: &'s Node, what: &str) -> Option<Fields<'s>> {
         if let Data::Map(entries) = &node.data {
-            return Some(Fields { entries, span: node.span });
+            return Some(Fields {
+                entries,
+                span: node.span,
+            });
         }
         self.wrong_type(node, what, "an object");
         None
     }
 
     /// The same with only these keys; reports others.
-    pub(crate) fn map(
-        &mut self,
-        node: &'s Node,
-        what: &str,
-        known: &[&str],
-    ) -> Option<Fields<'s>> {
+    pub(crate) fn map(&mut self, node: &'s Node, what: &str, known: &[&str]) -> Option<Fields<'s>> {
         let fields = self.object(node, what)?;
         for entry in fields.entries {
             if !known.contains(&entry.key.as_str()) {
@@ -85,9 +85,9 @@ impl<'s> Cx<'s> {
         let mut finding = Finding::error(code::WRONG_TYPE, node.span, message);
         finding.help = match (&node.data, wanted) {
             (Data::Number(_) | Data::Bool(_), "text") => Some("put it in quotes".to_owned()),
-            (Data::Text(text), "a boolean") if crate::scalar::is_yaml_1_1_boolean(text) => {
-                Some(format!("YAML 1.2 reads `{text}` as text; write `true` or `false`"))
-            }
+            (Data::Text(text), "a boolean") if crate::scalar::is_yaml_1_1_boolean(text) => Some(
+                format!("YAML 1.2 reads `{text}` as text; write `true` or `false`"),
+            ),
             _ => None,
         };
         self.findings.push(finding);
@@ -107,7 +107,12 @@ impl<'s> Cx<'s> {
         let text = self.text(node, what)?;
         if text.contains("${") {
             let message = format!("{what} cannot be an expression");
-            self.error_help(code::NO_EXPRESSION, node.span, message, "write the value itself");
+            self.error_help(
+                code::NO_EXPRESSION,
+                node.span,
+                message,
+                "write the value itself",
+            );
             return None;
         }
         Some(text)
@@ -150,7 +155,10 @@ impl<'s> Cx<'s> {
         choices: &[(&str, T)],
     ) -> Option<T> {
         let text = self.text(node, what)?;
-        let found = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+        let found = choices
+            .iter()
+            .find(|(name, _)| *name == text)
+            .map(|(_, value)| *value);
         if found.is_none() {
             let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
             let help = did_you_mean(text, names.iter().copied())
@@ -172,9 +180,16 @@ impl<'s> Cx<'s> {
 
     /// A name for a variable, without `$`.
     pub(crate) fn variable(&mut self, node: Option<&'s Node>, what: &str, default: &str) -> String {
-        let Some(node) = node else { return default.to_owned() };
-        let Some(name) = self.literal(node, what) else { return default.to_owned() };
-        let first = name.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+        let Some(node) = node else {
+            return default.to_owned();
+        };
+        let Some(name) = self.literal(node, what) else {
+            return default.to_owned();
+        };
+        let first = name
+            .chars()
+            .next()
+            .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
         let rest = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if !(first && rest) || name == "__loc__" || name == "ENV" {
             let message = format!("`{name}` cannot be the name of a variable");
@@ -182,7 +197,12 @@ impl<'s> Cx<'s> {
             self.error_help(code::RESERVED_NAME, node.span, message, help);
         } else if crate::expression::BASE_VARS.contains(&name) || name == "output" {
             let message = format!("`${name}` has a meaning already");
-            self.error_help(code::RESERVED_NAME, node.span, message, "choose another name");
+            self.error_help(
+                code::RESERVED_NAME,
+                node.span,
+                message,
+                "choose another name",
+            );
         }
         name.to_owned()
     }

@@ -15,11 +15,20 @@ pub(crate) struct Finding {
 
 impl Finding {
     pub(crate) fn error(code: &'static str, span: Span, message: impl Into<String>) -> Finding {
-        Finding { code, severity: Severity::Error, span, message: message.into(), help: None }
+        Finding {
+            code,
+            severity: Severity::Error,
+            span,
+            message: message.into(),
+            help: None,
+        }
     }
 
     pub(crate) fn warning(code: &'static str, span: Span, message: impl Into<String>) -> Finding {
-        Finding { severity: Severity::Warning, ..Finding::error(code, span, message) }
+        Finding {
+            severity: Severity::Warning,
+            ..Finding::error(code, span, message)
+        }
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Finding {

@@ -45,7 +45,12 @@ impl<'s> Cx<'s> {
     pub(crate) fn directive(&mut self, node: NodeId, slot: Slot, written: &'s Node) {
         if let Some(target) = self.literal(written, "`then`") {
             let target = target.to_owned();
-            self.pending.push(Pending { node, slot, target, span: written.span });
+            self.pending.push(Pending {
+                node,
+                slot,
+                target,
+                span: written.span,
+            });
         }
     }
 
@@ -56,7 +61,10 @@ impl<'s> Cx<'s> {
             self.nodes[id.0 as usize].next = next;
         }
         for pending in std::mem::take(&mut self.pending) {
-            let index = scope.iter().position(|(_, id)| *id == pending.node).unwrap_or(0);
+            let index = scope
+                .iter()
+                .position(|(_, id)| *id == pending.node)
+                .unwrap_or(0);
             let next = match pending.target.as_str() {
                 "continue" => follower(scope, index),
                 "exit" => Next::Leave,
@@ -123,14 +131,15 @@ impl<'s> Cx<'s> {
             };
             let message = format!("there is no task `{target}` to go on with");
             let mut finding = Finding::error(code::UNKNOWN_TARGET, span, message);
-            finding.help = help.or_else(|| {
-                Some(format!("one of {}, continue, exit, end", near.join(", ")))
-            });
+            finding.help =
+                help.or_else(|| Some(format!("one of {}, continue, exit, end", near.join(", "))));
             self.findings.push(finding);
         }
     }
 }
 
 fn follower(scope: &[(String, NodeId)], index: usize) -> Next {
-    scope.get(index + 1).map_or(Next::Leave, |(_, id)| Next::To(*id))
+    scope
+        .get(index + 1)
+        .map_or(Next::Leave, |(_, id)| Next::To(*id))
 }

@@ -57,9 +57,10 @@ pub fn compile(source: &str, file_name: &str) -> Result<Compiled, Diagnostics> {
     let chart = cx.compile_root(&root);
     let diagnostics = Diagnostics::new(file_name, &source, Some(&root), cx.findings);
     match chart {
-        Some(chart) if !diagnostics.has_errors() => {
-            Ok(Compiled { chart: Arc::new(chart), warnings: diagnostics })
-        }
+        Some(chart) if !diagnostics.has_errors() => Ok(Compiled {
+            chart: Arc::new(chart),
+            warnings: diagnostics,
+        }),
         _ => Err(diagnostics),
     }
 }
@@ -67,7 +68,10 @@ pub fn compile(source: &str, file_name: &str) -> Result<Compiled, Diagnostics> {
 impl<'s> Cx<'s> {
     fn compile_root(&mut self, root: &'s tree::Node) -> Option<Chart> {
         let mut chart = self.document(root)?;
-        let errors = self.findings.iter().any(|finding| finding.severity == Severity::Error);
+        let errors = self
+            .findings
+            .iter()
+            .any(|finding| finding.severity == Severity::Error);
         if !errors {
             std::mem::swap(&mut self.nodes, &mut chart.nodes);
             self.check();

@@ -6,8 +6,14 @@ use crate::expression::Place;
 use crate::tree::{Entry, Node};
 use flux_core::chart::{Breaks, Join, Rest, Template};
 
-const TASK_KEYS: [&str; 6] =
-    ["break", "onError", "join", "workingDirectory", "maxOutput", "exitCodes"];
+const TASK_KEYS: [&str; 6] = [
+    "break",
+    "onError",
+    "join",
+    "workingDirectory",
+    "maxOutput",
+    "exitCodes",
+];
 
 /// Settings of a process that the standard has no place for.
 pub(crate) const PROCESS_KEYS: [&str; 3] = ["workingDirectory", "maxOutput", "exitCodes"];
@@ -27,9 +33,13 @@ impl<'s> Cx<'s> {
     /// Reads `metadata` of a task.
     pub(crate) fn task_flux(&mut self, metadata: Option<&'s Node>) -> TaskFlux<'s> {
         let mut flux = TaskFlux::default();
-        let Some(metadata) = metadata else { return flux };
+        let Some(metadata) = metadata else {
+            return flux;
+        };
         self.object(metadata, "`metadata`");
-        let Some(node) = metadata.get("flux") else { return flux };
+        let Some(node) = metadata.get("flux") else {
+            return flux;
+        };
         let Some(fields) = self.map(node, "`metadata.flux` of a task", &TASK_KEYS) else {
             return flux;
         };
@@ -48,11 +58,14 @@ impl<'s> Cx<'s> {
         }
         if let Some(node) = fields.get("onError") {
             flux.continue_on_error =
-                self.choice(node, "`onError`", &[("continue", true), ("fail", false)]) == Some(true);
+                self.choice(node, "`onError`", &[("continue", true), ("fail", false)])
+                    == Some(true);
         }
         flux.join = fields.entry("join");
-        flux.process =
-            PROCESS_KEYS.iter().filter_map(|key| fields.entry(key)).collect();
+        flux.process = PROCESS_KEYS
+            .iter()
+            .filter_map(|key| fields.entry(key))
+            .collect();
         flux
     }
 
@@ -94,14 +107,20 @@ impl<'s> Cx<'s> {
     pub(crate) fn join(&mut self, entry: &'s Entry, branches: usize) -> Option<(Join, Rest)> {
         let fields = self.map(&entry.value, "`join`", &["count", "when", "rest"])?;
         let rest = match fields.get("rest") {
-            Some(node) => {
-                self.choice(node, "`join.rest`", &[("cancel", Rest::Cancel), ("leave", Rest::Leave)])?
-            }
+            Some(node) => self.choice(
+                node,
+                "`join.rest`",
+                &[("cancel", Rest::Cancel), ("leave", Rest::Leave)],
+            )?,
             None => Rest::Cancel,
         };
         let join = match (fields.get("count"), fields.get("when")) {
             (Some(_), Some(when)) => {
-                self.error(code::CONFLICT, when.span, "a join has `count` or `when`, not both");
+                self.error(
+                    code::CONFLICT,
+                    when.span,
+                    "a join has `count` or `when`, not both",
+                );
                 return None;
             }
             (Some(count), None) => {

@@ -46,16 +46,27 @@ pub(crate) struct Reuse<'s> {
 
 impl<'s> Reuse<'s> {
     pub(crate) fn of(root: &'s Node) -> Reuse<'s> {
-        Reuse { node: root.get("use"), used: HashSet::new() }
+        Reuse {
+            node: root.get("use"),
+            used: HashSet::new(),
+        }
     }
 
     pub(crate) fn entries(&self, section: Section) -> &'s [Entry] {
-        self.node.and_then(|node| node.get(section.name())).map_or(&[], Node::entries)
+        self.node
+            .and_then(|node| node.get(section.name()))
+            .map_or(&[], Node::entries)
     }
 }
 
 const KEYS: [&str; 8] = [
-    "authentications", "errors", "extensions", "functions", "retries", "secrets", "timeouts",
+    "authentications",
+    "errors",
+    "extensions",
+    "functions",
+    "retries",
+    "secrets",
+    "timeouts",
     "catalogs",
 ];
 
@@ -63,7 +74,9 @@ impl<'s> Cx<'s> {
     /// Checks the shape of `use` and refuses what is not supported.
     pub(crate) fn check_use(&mut self) {
         let Some(node) = self.reuse.node else { return };
-        let Some(fields) = self.map(node, "`use`", &KEYS) else { return };
+        let Some(fields) = self.map(node, "`use`", &KEYS) else {
+            return;
+        };
         for section in Section::ALL {
             if let Some(node) = fields.get(section.name()) {
                 let what = format!("`use.{}`", section.name());
@@ -107,7 +120,11 @@ impl<'s> Cx<'s> {
 
     /// Marks and returns the entry, when there is one.
     pub(crate) fn find_named(&mut self, section: Section, name: &str) -> Option<&'s Entry> {
-        let entry = self.reuse.entries(section).iter().find(|entry| entry.key == name)?;
+        let entry = self
+            .reuse
+            .entries(section)
+            .iter()
+            .find(|entry| entry.key == name)?;
         self.reuse.used.insert((section, &entry.key));
         Some(entry)
     }

@@ -23,10 +23,14 @@ pub(crate) fn is_yaml_1_1_boolean(text: &str) -> bool {
 /// The number as JSON writes it.
 fn number(text: &str) -> Option<String> {
     if let Some(digits) = text.strip_prefix("0x") {
-        return u64::from_str_radix(digits, 16).ok().map(|number| number.to_string());
+        return u64::from_str_radix(digits, 16)
+            .ok()
+            .map(|number| number.to_string());
     }
     if let Some(digits) = text.strip_prefix("0o") {
-        return u64::from_str_radix(digits, 8).ok().map(|number| number.to_string());
+        return u64::from_str_radix(digits, 8)
+            .ok()
+            .map(|number| number.to_string());
     }
     let (sign, rest) = match text.strip_prefix('-') {
         Some(rest) => ("-", rest),
@@ -71,10 +75,28 @@ mod tests {
 
     #[test]
     fn the_core_schema_decides() {
-        for (text, json) in [("5", "5"), ("-0x", ""), ("0x1F", "31"), ("0o17", "15"), ("007", "7"),
-            ("+1.50", "1.50"), (".5", "0.5"), ("5.", "5"), ("1e3", "1e3"), ("1_000", ""),
-            ("1.0.0", ""), ("e3", ""), ("1e", ""), ("1e999", ""), ("-", ""), ("2026-01-01", ""),
-            ("123456789012345678901234567890", "123456789012345678901234567890")] {
+        for (text, json) in [
+            ("5", "5"),
+            ("-0x", ""),
+            ("0x1F", "31"),
+            ("0o17", "15"),
+            ("007", "7"),
+            ("+1.50", "1.50"),
+            (".5", "0.5"),
+            ("5.", "5"),
+            ("1e3", "1e3"),
+            ("1_000", ""),
+            ("1.0.0", ""),
+            ("e3", ""),
+            ("1e", ""),
+            ("1e999", ""),
+            ("-", ""),
+            ("2026-01-01", ""),
+            (
+                "123456789012345678901234567890",
+                "123456789012345678901234567890",
+            ),
+        ] {
             match plain(text) {
                 Data::Number(number) => assert_eq!(number, json, "{text}"),
                 other => assert!(json.is_empty(), "{text}: {other:?}"),

@@ -26,7 +26,9 @@ pub(crate) struct Source<'s> {
 impl<'s> Source<'s> {
     pub(crate) fn new(text: &'s str) -> Source<'s> {
         let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        let starts = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
+        let starts = std::iter::once(0)
+            .chain(breaks.map(|(at, _)| at + 1))
+            .collect();
         Source { text, starts }
     }
 
@@ -40,7 +42,9 @@ impl<'s> Source<'s> {
     }
 
     fn line_index(&self, offset: usize) -> usize {
-        self.starts.partition_point(|start| *start <= offset).saturating_sub(1)
+        self.starts
+            .partition_point(|start| *start <= offset)
+            .saturating_sub(1)
     }
 
     /// Line and column in characters, from 1. A byte order mark has no column.
@@ -49,15 +53,26 @@ impl<'s> Source<'s> {
         let line = self.line_index(offset);
         let before = &self.text[self.starts[line]..offset];
         let column = before.trim_start_matches('\u{feff}').chars().count();
-        Position { line: small(line + 1), column: small(column + 1) }
+        Position {
+            line: small(line + 1),
+            column: small(column + 1),
+        }
     }
 
     /// The line, from 1, without its line break.
     pub(crate) fn line(&self, line: u32) -> &'s str {
         let index = (line as usize).saturating_sub(1);
-        let Some(start) = self.starts.get(index) else { return "" };
-        let end = self.starts.get(index + 1).copied().unwrap_or(self.text.len());
-        self.text[*start..end].trim_end_matches(['\n', '\r']).trim_start_matches('\u{feff}')
+        let Some(start) = self.starts.get(index) else {
+            return "";
+        };
+        let end = self
+            .starts
+            .get(index + 1)
+            .copied()
+            .unwrap_or(self.text.len());
+        self.text[*start..end]
+            .trim_end_matches(['\n', '\r'])
+            .trim_start_matches('\u{feff}')
     }
 
     /// Characters of the span that are on its first line, at least 1.
@@ -76,7 +91,9 @@ fn small(number: usize) -> u32 {
 /// Where the byte `offset` of a scalar's value is in the source: the value and the raw text are
 /// walked together, skipping what only the notation has (quotes, escapes, indentation).
 pub(crate) fn locate(source: &str, span: Span, value: &str, offset: usize) -> usize {
-    let Some(raw) = source.get(span.start..span.end) else { return span.start };
+    let Some(raw) = source.get(span.start..span.end) else {
+        return span.start;
+    };
     let mut rest = raw.char_indices().peekable();
     let mut found = 0;
     for (at, wanted) in value.char_indices() {

@@ -59,7 +59,10 @@ impl Node {
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&Node> {
-        self.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+        self.entries()
+            .iter()
+            .find(|entry| entry.key == key)
+            .map(|entry| &entry.value)
     }
 
     /// The data without its places. Nesting is bounded by the reader, so recursion is safe.
@@ -122,7 +125,9 @@ pub(crate) fn pointer(root: &Node, offset: usize) -> String {
         let step = match &node.data {
             Data::Map(entries) => {
                 let after = entries.partition_point(|entry| entry.key_span.start <= offset);
-                after.checked_sub(1).map(|at| (escape(&entries[at].key), &entries[at].value))
+                after
+                    .checked_sub(1)
+                    .map(|at| (escape(&entries[at].key), &entries[at].value))
             }
             Data::List(items) => {
                 let after = items.partition_point(|item| item.span.start <= offset);
@@ -130,7 +135,9 @@ pub(crate) fn pointer(root: &Node, offset: usize) -> String {
             }
             _ => None,
         };
-        let Some((name, child)) = step else { return path };
+        let Some((name, child)) = step else {
+            return path;
+        };
         if offset > child.span.end.max(child.span.start) {
             return path;
         }

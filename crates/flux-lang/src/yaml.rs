@@ -6,7 +6,9 @@ use crate::finding::Finding;
 use crate::scalar;
 use crate::span::{Source, Span};
 use crate::tree::{Data, Entry, Node};
-use serde_saphyr::granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span as At, Tag};
+use serde_saphyr::granit_parser::{
+    Event, Options, Parser, ScalarStyle, ScanError, Span as At, Tag,
+};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -21,12 +23,21 @@ pub(crate) const MAX_DEPTH: usize = 64;
 pub(crate) fn read(source: &Source<'_>) -> (Option<Node>, Vec<Finding>) {
     let text = source.text;
     if text.len() > MAX_BYTES {
-        let message = format!("the text has {} bytes; the limit is {MAX_BYTES}", text.len());
-        return (None, vec![Finding::error(code::TOO_LARGE, Span::default(), message)]);
+        let message = format!(
+            "the text has {} bytes; the limit is {MAX_BYTES}",
+            text.len()
+        );
+        return (
+            None,
+            vec![Finding::error(code::TOO_LARGE, Span::default(), message)],
+        );
     }
     if let Some(at) = text.bytes().position(|byte| byte == 0) {
         let message = "a NUL byte is not allowed in a definition";
-        return (None, vec![Finding::error(code::SYNTAX, Span::new(at, at + 1), message)]);
+        return (
+            None,
+            vec![Finding::error(code::SYNTAX, Span::new(at, at + 1), message)],
+        );
     }
     let mut reader = Reader::default();
     match reader.run(source) {
@@ -109,9 +120,12 @@ impl Reader {
             Event::SequenceStart(_, anchor, tag) => {
                 self.begin(anchor, tag, span, Body::List(Vec::new()))
             }
-            Event::MappingStart(_, anchor, tag) => {
-                self.begin(anchor, tag, span, Body::Map(Vec::new(), HashMap::new(), None))
-            }
+            Event::MappingStart(_, anchor, tag) => self.begin(
+                anchor,
+                tag,
+                span,
+                Body::Map(Vec::new(), HashMap::new(), None),
+            ),
             Event::SequenceEnd | Event::MappingEnd => self.end(span),
             Event::Alias(id) => self.alias(id, span),
             _ => Ok(()),
@@ -126,14 +140,25 @@ impl Reader {
         tag: Option<Cow<'_, Tag>>,
         span: Span,
     ) -> Step {
-        if let Some(Open { body: Body::Map(_, seen, key @ None), .. }) = self.open.last_mut() {
+        if let Some(Open {
+            body: Body::Map(_, seen, key @ None),
+            ..
+        }) = self.open.last_mut()
+        {
             if style == ScalarStyle::Plain && text == "<<" {
-                let finding = fail(code::YAML_FEATURE, span, "merge keys are not part of YAML 1.2");
-                return Err(Box::new(finding.help("write the keys out, or share data under `use`")));
+                let finding = fail(
+                    code::YAML_FEATURE,
+                    span,
+                    "merge keys are not part of YAML 1.2",
+                );
+                return Err(Box::new(
+                    finding.help("write the keys out, or share data under `use`"),
+                ));
             }
             if seen.insert(text.to_string(), ()).is_some() {
                 let message = format!("the key `{text}` is written twice");
-                self.findings.push(Finding::error(code::DUPLICATE_KEY, span, message));
+                self.findings
+                    .push(Finding::error(code::DUPLICATE_KEY, span, message));
             }
             *key = Some((text.into_owned(), span));
             return Ok(());
@@ -160,37 +185,57 @@ impl Reader {
             let message = format!("nested deeper than {MAX_DEPTH} levels");
             return Err(fail(code::TOO_LARGE, span, message));
         }
-        if let Some(Open { body: Body::Map(_, _, None), .. }) = self.open.last() {
+        if let Some(Open {
+            body: Body::Map(_, _, None),
+            ..
+        }) = self.open.last()
+        {
             return Err(fail(code::YAML_FEATURE, span, "a key must be text"));
         }
         if let Some(tag) = tag.as_deref().filter(|tag| !tag.is_yaml_core_schema()) {
             return Err(foreign_tag(tag, span));
         }
-        self.open.push(Open { start: span.start, anchor, body });
+        self.open.push(Open {
+            start: span.start,
+            anchor,
+            body,
+        });
         Ok(())
     }
 
     fn end(&mut self, span: Span) -> Step {
-        let Some(open) = self.open.pop() else { return Ok(()) };
+        let Some(open) = self.open.pop() else {
+            return Ok(());
+        };
         let (data, last) = match open.body {
             Body::List(items) => {
                 let last = items.last().map(|item| item.span.end);
                 (Data::List(items), last)
             }
             Body::Map(entries, ..) => {
-                let last = entries.last().map(|entry| entry.value.span.end.max(entry.key_span.end));
+                let last = entries
+                    .last()
+                    .map(|entry| entry.value.span.end.max(entry.key_span.end));
                 (Data::Map(entries), last)
             }
         };
         // A block collection ends where the next token starts: too far for a position.
-        let end = if span.end > span.start { span.end } else { last.unwrap_or(span.end) };
+        let end = if span.end > span.start {
+            span.end
+        } else {
+            last.unwrap_or(span.end)
+        };
         let span = Span::new(open.start, end.max(open.start));
         self.finished(Node { span, data }, open.anchor)
     }
 
     fn alias(&mut self, id: usize, span: Span) -> Step {
         let Some(anchored) = self.anchors.get(&id) else {
-            return Err(fail(code::YAML_FEATURE, span, "the alias stands for something it is part of"));
+            return Err(fail(
+                code::YAML_FEATURE,
+                span,
+                "the alias stands for something it is part of",
+            ));
         };
         if self.open.len() + anchored.depth > MAX_DEPTH {
             let message = format!("the alias nests deeper than {MAX_DEPTH} levels");
@@ -199,10 +244,21 @@ impl Reader {
         self.nodes += anchored.nodes;
         self.alias_bytes += anchored.bytes;
         if self.nodes > MAX_NODES || self.alias_bytes > MAX_BYTES {
-            return Err(fail(code::TOO_LARGE, span, "the aliases stand for too much data"));
+            return Err(fail(
+                code::TOO_LARGE,
+                span,
+                "the aliases stand for too much data",
+            ));
         }
-        let node = Node { span, data: anchored.node.data.clone() };
-        if let Some(Open { body: Body::Map(_, _, key @ None), .. }) = self.open.last_mut() {
+        let node = Node {
+            span,
+            data: anchored.node.data.clone(),
+        };
+        if let Some(Open {
+            body: Body::Map(_, _, key @ None),
+            ..
+        }) = self.open.last_mut()
+        {
             let Data::Text(text) = node.data else {
                 return Err(fail(code::YAML_FEATURE, span, "a key must be text"));
             };
@@ -221,7 +277,15 @@ impl Reader {
         }
         if anchor > 0 {
             let (nodes, bytes, depth) = measure(&node);
-            self.anchors.insert(anchor, Anchored { node: node.clone(), nodes, bytes, depth });
+            self.anchors.insert(
+                anchor,
+                Anchored {
+                    node: node.clone(),
+                    nodes,
+                    bytes,
+                    depth,
+                },
+            );
         }
         self.attach(node);
         Ok(())
@@ -232,7 +296,11 @@ impl Reader {
             Some(Body::List(items)) => items.push(node),
             Some(Body::Map(entries, _, key)) => {
                 if let Some((key, key_span)) = key.take() {
-                    entries.push(Entry { key, key_span, value: node });
+                    entries.push(Entry {
+                        key,
+                        key_span,
+                        value: node,
+                    });
                 }
             }
             None => self.root = Some(node),
@@ -243,14 +311,18 @@ impl Reader {
 fn measure(node: &Node) -> (usize, usize, usize) {
     let add = |(nodes, bytes, depth): (usize, usize, usize), child: &Node, key: usize| {
         let inner = measure(child);
-        (nodes + inner.0, bytes + inner.1 + key, depth.max(inner.2 + 1))
+        (
+            nodes + inner.0,
+            bytes + inner.1 + key,
+            depth.max(inner.2 + 1),
+        )
     };
     match &node.data {
         Data::Text(text) | Data::Number(text) => (1, text.len(), 0),
         Data::List(items) => items.iter().fold((1, 0, 1), |sum, item| add(sum, item, 0)),
-        Data::Map(entries) => entries
-            .iter()
-            .fold((1, 0, 1), |sum, entry| add(sum, &entry.value, entry.key.len())),
+        Data::Map(entries) => entries.iter().fold((1, 0, 1), |sum, entry| {
+            add(sum, &entry.value, entry.key.len())
+        }),
         Data::Null | Data::Bool(_) => (1, 0, 0),
     }
 }

@@ -13,7 +13,10 @@ const REFUSED: &[(&str, &str)] = &[
     ("authentication-oidc.yaml", "FLUX-L114"),
     ("call-asyncapi-publish.yaml", "FLUX-L103"),
     ("call-asyncapi-subscribe-consume-amount.yaml", "FLUX-L103"),
-    ("call-asyncapi-subscribe-consume-forever-foreach.yaml", "FLUX-L103"),
+    (
+        "call-asyncapi-subscribe-consume-forever-foreach.yaml",
+        "FLUX-L103",
+    ),
     ("call-asyncapi-subscribe-consume-until.yaml", "FLUX-L103"),
     ("call-asyncapi-subscribe-consume-while.yaml", "FLUX-L103"),
     ("call-custom-function-cataloged.yaml", "FLUX-L108"),
@@ -39,8 +42,14 @@ const REFUSED: &[(&str, &str)] = &[
 
 #[test]
 fn every_example_compiles_or_is_refused_for_a_feature_that_is_not_supported() {
-    let Some(examples) = common::examples() else { return };
-    assert_eq!(examples.len(), 68, "the standard has another number of examples now");
+    let Some(examples) = common::examples() else {
+        return;
+    };
+    assert_eq!(
+        examples.len(),
+        68,
+        "the standard has another number of examples now"
+    );
     for (name, text) in &examples {
         let refused = REFUSED.iter().find(|(file, _)| file == name);
         match (compile(text, name), refused) {
@@ -71,7 +80,9 @@ fn definitions(feature: &str) -> Vec<String> {
         }
         let fence = lines.next().expect("a block follows");
         let indent = fence.len() - fence.trim_start().len();
-        let block = lines.by_ref().take_while(|line| !line.trim_start().starts_with("\"\"\""));
+        let block = lines
+            .by_ref()
+            .take_while(|line| !line.trim_start().starts_with("\"\"\""));
         let text: Vec<_> = block.map(|line| line.get(indent..).unwrap_or("")).collect();
         found.push(text.join("\n"));
     }
@@ -80,7 +91,9 @@ fn definitions(feature: &str) -> Vec<String> {
 
 #[test]
 fn every_definition_of_the_conformance_kit_compiles_but_those_that_call_openapi() {
-    let Some(folder) = common::conformance() else { return };
+    let Some(folder) = common::conformance() else {
+        return;
+    };
     let mut count = 0;
     for entry in std::fs::read_dir(folder.join("ctk/features")).expect("the kit has features") {
         let path = entry.expect("the entry can be read").path();
@@ -93,8 +106,17 @@ fn every_definition_of_the_conformance_kit_compiles_but_those_that_call_openapi(
                     assert!(compiled.warnings.is_empty(), "{}", compiled.warnings);
                 }
                 Err(report) => {
-                    assert!(definition.contains("call: openapi"), "{}:\n{report}", path.display());
-                    assert!(report.diagnostics.iter().all(|found| found.code == "FLUX-L102"));
+                    assert!(
+                        definition.contains("call: openapi"),
+                        "{}:\n{report}",
+                        path.display()
+                    );
+                    assert!(
+                        report
+                            .diagnostics
+                            .iter()
+                            .all(|found| found.code == "FLUX-L102")
+                    );
                 }
             }
         }

@@ -19,14 +19,21 @@ pub(crate) struct At<'a> {
 
 impl At<'_> {
     pub(crate) fn corrupt(&self, column: &str, what: impl std::fmt::Display) -> Error {
-        Error::Corrupt(format!("table {}, row {}, column {column}: {what}", self.table, self.row))
+        Error::Corrupt(format!(
+            "table {}, row {}, column {column}: {what}",
+            self.table, self.row
+        ))
     }
 
     pub(crate) fn id(&self, column: &str, bytes: &[u8]) -> Result<Uuid, Error> {
         Uuid::from_slice(bytes).map_err(|error| self.corrupt(column, error))
     }
 
-    pub(crate) fn maybe_id(&self, column: &str, bytes: Option<&[u8]>) -> Result<Option<Uuid>, Error> {
+    pub(crate) fn maybe_id(
+        &self,
+        column: &str,
+        bytes: Option<&[u8]>,
+    ) -> Result<Option<Uuid>, Error> {
         bytes.map(|bytes| self.id(column, bytes)).transpose()
     }
 

@@ -181,7 +181,10 @@ mod tests {
     #[test]
     fn a_lock_and_a_full_disk_are_temporary_and_a_constraint_is_not() {
         assert_eq!(failed("database is locked").blame(), Blame::Busy);
-        assert_eq!(failed("database or disk is full").blame(), Blame::Connection);
+        assert_eq!(
+            failed("database or disk is full").blame(),
+            Blame::Connection
+        );
         assert_eq!(failed("no such column: x").blame(), Blame::Request);
         assert!(Error::from(failed("disk I/O error")).is_transient());
         assert!(!Error::from(failed("CHECK constraint failed: x")).is_transient());

@@ -32,7 +32,10 @@ pub(crate) struct Rows<'a, ST> {
 
 /// The statement `text`, whose values follow in the order of its question marks.
 pub(crate) fn sql<'a>(text: impl Into<Cow<'static, str>>) -> Sql<'a> {
-    Sql { text: text.into(), values: Vec::with_capacity(8) }
+    Sql {
+        text: text.into(),
+        values: Vec::with_capacity(8),
+    }
 }
 
 impl<'a> Sql<'a> {
@@ -67,7 +70,10 @@ impl<'a> Sql<'a> {
 
     /// The same statement, with the types of the columns that it returns.
     pub(crate) fn rows<ST>(self) -> Rows<'a, ST> {
-        Rows { sql: self, columns: std::marker::PhantomData }
+        Rows {
+            sql: self,
+            columns: std::marker::PhantomData,
+        }
     }
 }
 

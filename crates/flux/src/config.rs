@@ -87,7 +87,10 @@ pub struct Config {
 pub fn load(flags: &Flags) -> Result<Config, Failure> {
     let mut faults = Vec::new();
     let given = gather(flags, &mut faults);
-    let mut reader = Reader { given: &given, faults };
+    let mut reader = Reader {
+        given: &given,
+        faults,
+    };
     let engine = reader.engine();
     let database = reader.database();
     let json_logs = match reader.text("log_format") {
@@ -100,7 +103,12 @@ pub fn load(flags: &Flags) -> Result<Config, Failure> {
     };
     let faults = reader.faults;
     if faults.is_empty() {
-        return Ok(Config { database, engine, json_logs, given });
+        return Ok(Config {
+            database,
+            engine,
+            json_logs,
+            given,
+        });
     }
     let count = faults.len();
     let list = faults.join("\n  ");
@@ -111,7 +119,15 @@ pub fn load(flags: &Flags) -> Result<Config, Failure> {
 fn gather(flags: &Flags, faults: &mut Vec<String>) -> BTreeMap<&'static str, Setting> {
     let mut given: BTreeMap<&'static str, Setting> = KEYS
         .iter()
-        .map(|key| (key.name, Setting { value: key.default.into(), source: "default".into() }))
+        .map(|key| {
+            (
+                key.name,
+                Setting {
+                    value: key.default.into(),
+                    source: "default".into(),
+                },
+            )
+        })
         .collect();
     for (file, must) in files(flags) {
         read_file(&file, must, &mut given, faults);
@@ -119,7 +135,13 @@ fn gather(flags: &Flags, faults: &mut Vec<String>) -> BTreeMap<&'static str, Set
     for key in KEYS {
         let variable = format!("FLUX_{}", key.name.to_uppercase());
         if let Ok(value) = std::env::var(&variable) {
-            given.insert(key.name, Setting { value, source: variable });
+            given.insert(
+                key.name,
+                Setting {
+                    value,
+                    source: variable,
+                },
+            );
         }
     }
     let flags = [
@@ -160,11 +182,15 @@ fn read_file(
 ) {
     if !file.is_file() {
         if must {
-            faults.push(format!("--config {}: there is no such file", file.display()));
+            faults.push(format!(
+                "--config {}: there is no such file",
+                file.display()
+            ));
         }
         return;
     }
-    let read = Figment::from(Toml::file_exact(file)).extract::<BTreeMap<String, toml_value::Any>>();
+    let read = Figment::from(Toml::file(file).search(false))
+        .extract::<BTreeMap<String, toml_value::Any>>();
     let values = match read {
         Ok(values) => values,
         Err(error) => return faults.push(format!("{}: {error}", file.display())),
@@ -173,15 +199,29 @@ fn read_file(
         let source = file.display().to_string();
         match KEYS.iter().find(|key| key.name == name) {
             Some(key) => {
-                given.insert(key.name, Setting { value: value.0, source });
+                given.insert(
+                    key.name,
+                    Setting {
+                        value: value.0,
+                        source,
+                    },
+                );
             }
-            None => faults.push(format!("{source}: `{name}` is no setting{}", similar(&name))),
+            None => faults.push(format!(
+                "{source}: `{name}` is no setting{}",
+                similar(&name)
+            )),
         }
     }
 }
 
 fn similar(name: &str) -> String {
-    let shared = |key: &&Key| key.name.chars().filter(|letter| name.contains(*letter)).count();
+    let shared = |key: &&Key| {
+        key.name
+            .chars()
+            .filter(|letter| name.contains(*letter))
+            .count()
+    };
     match KEYS.iter().max_by_key(shared) {
         Some(key) => format!("; did you mean `{}`?", key.name),
         None => String::new(),
@@ -197,7 +237,9 @@ mod toml_value {
     impl<'de> Deserialize<'de> for Any {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Any, D::Error> {
             let value = serde_json::Value::deserialize(deserializer)?;
-            Ok(Any(value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+            Ok(Any(value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)))
         }
     }
 }
@@ -209,15 +251,20 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn text(&self, key: &str) -> &str {
-        self.given.get(key).map_or("", |setting| setting.value.as_str())
+        self.given
+            .get(key)
+            .map_or("", |setting| setting.value.as_str())
     }
 
     fn fault(&mut self, key: &str, what: &str, example: &str) {
-        let (value, source) =
-            self.given.get(key).map_or(("", ""), |s| (s.value.as_str(), s.source.as_str()));
+        let (value, source) = self
+            .given
+            .get(key)
+            .map_or(("", ""), |s| (s.value.as_str(), s.source.as_str()));
         let name = key.to_uppercase();
-        self.faults
-            .push(format!("{name} = `{value}` (from {source}): {what}; for example `{example}`"));
+        self.faults.push(format!(
+            "{name} = `{value}` (from {source}): {what}; for example `{example}`"
+        ));
     }
 
     fn number(&mut self, key: &str, least: u64, most: u64, example: &str) -> u64 {
@@ -234,7 +281,13 @@ impl Reader<'_> {
     /// A duration; with `window`, one that can be a failover time window.
     fn duration(&mut self, key: &str, window: bool, example: &str) -> Duration {
         let parsed = self.text(key).parse::<TimeExpression>();
-        let read = parsed.and_then(|time| if window { time.window() } else { time.to_duration() });
+        let read = parsed.and_then(|time| {
+            if window {
+                time.window()
+            } else {
+                time.to_duration()
+            }
+        });
         match read {
             Ok(duration) => duration,
             Err(error) => {
@@ -285,7 +338,11 @@ impl Reader<'_> {
     fn resolve(&mut self) -> Vec<(String, u16, SocketAddr)> {
         let mut all = Vec::new();
         let text = self.text("http_resolve").to_owned();
-        for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+        for entry in text
+            .split(',')
+            .map(str::trim)
+            .filter(|entry| !entry.is_empty())
+        {
             let parsed = entry.split_once('=').and_then(|(host, address)| {
                 let (host, port) = host.rsplit_once(':')?;
                 Some((host.to_owned(), port.parse().ok()?, address.parse().ok()?))
@@ -303,5 +360,8 @@ impl Reader<'_> {
 }
 
 fn host() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
 }

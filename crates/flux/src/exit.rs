@@ -35,7 +35,11 @@ pub struct Failure {
 impl Failure {
     /// A failure with this exit code.
     pub fn new(code: u8, message: impl Into<String>) -> Failure {
-        Failure { code, message: message.into(), help: None }
+        Failure {
+            code,
+            message: message.into(),
+            help: None,
+        }
     }
 
     /// The same with a hint.

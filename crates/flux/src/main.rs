@@ -13,7 +13,12 @@ use std::process::ExitCode;
 /// Runs workflows durably: on a laptop with nothing but this binary, or as several engines on one
 /// database.
 #[derive(Parser)]
-#[command(name = "flux", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    name = "flux",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
 #[command(after_help = "Start with: flux run examples/hello/workflow.yaml\n\
     Exit codes: 0 done, 1 unexpected error, 2 wrong usage, 3 the run faulted, 4 cancelled, \
     5 timeout passed, 6 validation failed, 7 not found, 8 conflict, 69 store unreachable, \

@@ -1,5 +1,9 @@
 //! The only place that writes to standard output and standard error.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "commands print here, and only here")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "commands print here, and only here"
+)]
 
 use crate::exit::Failure;
 use std::io::Write;
@@ -45,7 +49,7 @@ pub fn json(value: &serde_json::Value) {
 /// Rows under upper-case headers.
 pub fn table(header: &[&str], rows: Vec<Vec<String>>) {
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_header(header.iter().map(|name| name.to_uppercase()));
     table.add_rows(rows);
     data(&table.trim_fmt());

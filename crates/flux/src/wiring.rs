@@ -18,7 +18,10 @@ pub fn store(config: &Config) -> Result<Arc<SqliteStore>, Failure> {
 }
 
 /// Starts an engine on the store.
-pub async fn engine(config: flux_engine::Config, store: &Arc<SqliteStore>) -> Result<Engine, Failure> {
+pub async fn engine(
+    config: flux_engine::Config,
+    store: &Arc<SqliteStore>,
+) -> Result<Engine, Failure> {
     let opener = Arc::clone(store);
     let stores = Stores {
         members: Arc::new(move || -> Arc<dyn Members> { opener.members() }),
@@ -27,11 +30,13 @@ pub async fn engine(config: flux_engine::Config, store: &Arc<SqliteStore>) -> Re
         definitions: store.clone(),
     };
     let compiler = Arc::new(flux_lang::Language);
-    Engine::start(config, stores, compiler, Arc::new(SystemClock)).await.map_err(|error| match error {
-        StartError::Actions(text) => Failure::new(CONFIG, text),
-        StartError::Join(flux_failover::StartError::ClusterFull { .. }) => {
-            Failure::new(TRY_AGAIN, error.to_string())
-        }
-        StartError::Join(_) => Failure::new(UNAVAILABLE, error.to_string()),
-    })
+    Engine::start(config, stores, compiler, Arc::new(SystemClock))
+        .await
+        .map_err(|error| match error {
+            StartError::Actions(text) => Failure::new(CONFIG, text),
+            StartError::Join(flux_failover::StartError::ClusterFull { .. }) => {
+                Failure::new(TRY_AGAIN, error.to_string())
+            }
+            StartError::Join(_) => Failure::new(UNAVAILABLE, error.to_string()),
+        })
 }

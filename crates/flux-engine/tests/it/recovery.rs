@@ -68,15 +68,7 @@ async fn pools_keep_their_work_to_themselves() {
     let history = house.store.history(run).await.unwrap();
     assert!(history.iter().all(|record| record.engine == "common"));
     wait_until_async("both are members", PATIENCE, async || {
-        house
-            .store
-            .members()
-            .unwrap()
-            .members()
-            .await
-            .unwrap()
-            .len()
-            == 2
+        house.store.members().members().await.unwrap().len() == 2
     })
     .await;
     pooled.drain().await;

@@ -9,8 +9,19 @@ use flux_core::chart::Template;
 
 const SCHEMES: [&str; 5] = ["basic", "bearer", "digest", "oauth2", "oidc"];
 const OAUTH2: [&str; 13] = [
-    "authority", "grant", "client", "request", "issuers", "scopes", "audiences", "username",
-    "password", "subject", "actor", "endpoints", "use",
+    "authority",
+    "grant",
+    "client",
+    "request",
+    "issuers",
+    "scopes",
+    "audiences",
+    "username",
+    "password",
+    "subject",
+    "actor",
+    "endpoints",
+    "use",
 ];
 
 impl<'s> Cx<'s> {
@@ -32,7 +43,12 @@ impl<'s> Cx<'s> {
             self.error(code::WRONG_VALUE, node.span, message);
             return None;
         };
-        if let Some(secret) = entry.value.entries().iter().find(|entry| entry.key == "use") {
+        if let Some(secret) = entry
+            .value
+            .entries()
+            .iter()
+            .find(|entry| entry.key == "use")
+        {
             let message = "credentials from secrets are not supported";
             let help = "pass them as input: `token: ${ .token }`";
             self.error_help(code::NO_SECRETS, secret.key_span, message, help);
@@ -44,7 +60,8 @@ impl<'s> Cx<'s> {
             "oauth2" => self.oauth2(entry)?,
             scheme => {
                 let message = format!("{scheme} authentication is not supported");
-                let help = "use basic, bearer or oauth2 (an OpenID provider's token endpoint is OAuth 2)";
+                let help =
+                    "use basic, bearer or oauth2 (an OpenID provider's token endpoint is OAuth 2)";
                 self.error_help(code::NO_AUTHENTICATION, entry.key_span, message, help);
                 return None;
             }

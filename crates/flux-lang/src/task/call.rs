@@ -9,11 +9,31 @@ use flux_core::chart::Kind;
 
 /// Calls of the standard that are known and not supported: name, code, what to do instead.
 const UNSUPPORTED: [(&str, &str, &str); 5] = [
-    ("grpc", code::NO_GRPC, "run a client with `call: process:1@default`"),
-    ("openapi", code::NO_OPENAPI, "use `call: http` with the operation's method and endpoint"),
-    ("asyncapi", code::NO_ASYNCAPI, "use `emit`, `listen` or `call: http`"),
-    ("a2a", code::NO_A2A, "use `call: http`: the protocol is JSON-RPC over HTTP"),
-    ("mcp", code::NO_MCP, "use `call: http`, or run a client with `call: process:1@default`"),
+    (
+        "grpc",
+        code::NO_GRPC,
+        "run a client with `call: process:1@default`",
+    ),
+    (
+        "openapi",
+        code::NO_OPENAPI,
+        "use `call: http` with the operation's method and endpoint",
+    ),
+    (
+        "asyncapi",
+        code::NO_ASYNCAPI,
+        "use `emit`, `listen` or `call: http`",
+    ),
+    (
+        "a2a",
+        code::NO_A2A,
+        "use `call: http`: the protocol is JSON-RPC over HTTP",
+    ),
+    (
+        "mcp",
+        code::NO_MCP,
+        "use `call: http`, or run a client with `call: process:1@default`",
+    ),
 ];
 
 impl<'s> Cx<'s> {
@@ -43,8 +63,11 @@ impl<'s> Cx<'s> {
         let functions = self.reuse.entries(Section::Functions);
         let known = functions.iter().map(|entry| entry.key.as_str());
         let calls = ["http"].into_iter().chain(super::extension::FUNCTIONS);
-        let mut finding =
-            Finding::error(code::UNKNOWN_NAME, node.span, format!("there is no function `{name}`"));
+        let mut finding = Finding::error(
+            code::UNKNOWN_NAME,
+            node.span,
+            format!("there is no function `{name}`"),
+        );
         finding.help = did_you_mean(name, known.chain(calls)).or_else(|| {
             Some(format!(
                 "define it under `use.functions`, or call http, {}",

@@ -9,7 +9,14 @@ use flux_core::chart::Kind;
 
 /// Attributes of a CloudEvent that the standard names.
 const ATTRIBUTES: [&str; 9] = [
-    "id", "source", "type", "time", "subject", "datacontenttype", "dataschema", "data",
+    "id",
+    "source",
+    "type",
+    "time",
+    "subject",
+    "datacontenttype",
+    "dataschema",
+    "data",
     "specversion",
 ];
 
@@ -30,7 +37,10 @@ impl<'s> Cx<'s> {
 
     /// Reports a name that no CloudEvent can carry.
     pub(super) fn attribute_name(&mut self, entry: &Entry) {
-        let legal = entry.key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+        let legal = entry
+            .key
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
         if !legal || entry.key.is_empty() {
             let message = format!("`{}` cannot be an attribute of an event", entry.key);
             let help = crate::cx::did_you_mean(&entry.key, ATTRIBUTES)

@@ -29,7 +29,9 @@ impl<'s> Cx<'s> {
             return None;
         }
         let (name, version) = function.split_once(':').unwrap_or((function, ""));
-        if !matches!(version, "1" | "1.0" | "1.0.0") || !["process", "file", "timer"].contains(&name) {
+        if !matches!(version, "1" | "1.0" | "1.0.0")
+            || !["process", "file", "timer"].contains(&name)
+        {
             let message = format!("there is no function `{function}@{catalog}`");
             let help = did_you_mean(&format!("{function}@{catalog}"), FUNCTIONS)
                 .unwrap_or_else(|| format!("one of {}", FUNCTIONS.join(", ")));
@@ -49,7 +51,10 @@ impl<'s> Cx<'s> {
         let known: Vec<_> = known.into_iter().chain(PROCESS_KEYS).collect();
         let fields = self.map(with, "`with` of a process", &known)?;
         let command = self.require(fields, "command", "a process")?;
-        match command.as_text().is_some_and(crate::expression::is_expression) {
+        match command
+            .as_text()
+            .is_some_and(crate::expression::is_expression)
+        {
             true => {}
             false if self.list(command, "`command`")?.is_empty() => {
                 self.error(code::EMPTY_BODY, command.span, "`command` names no program");
@@ -68,11 +73,18 @@ impl<'s> Cx<'s> {
                 parts.push(self.process_setting(entry)?);
             }
         }
-        Some(Kind::Action(Action { kind: ActionKind::Process, with: Template::Object(parts) }))
+        Some(Kind::Action(Action {
+            kind: ActionKind::Process,
+            with: Template::Object(parts),
+        }))
     }
 
     fn file(&mut self, with: &'s Node) -> Option<Kind> {
-        let fields = self.map(with, "`with` of a file trigger", &["path", "every", "stable"])?;
+        let fields = self.map(
+            with,
+            "`with` of a file trigger",
+            &["path", "every", "stable"],
+        )?;
         let path = self.require(fields, "path", "a file trigger")?;
         self.text(path, "`path`")?;
         let path = self.template(path, Place::Task);
@@ -85,10 +97,18 @@ impl<'s> Cx<'s> {
         if every.is_some_and(|every| every.is_zero())
             && let Some(node) = fields.get("every")
         {
-            self.error(code::DURATION, node.span, "`every` must be longer than nothing");
+            self.error(
+                code::DURATION,
+                node.span,
+                "`every` must be longer than nothing",
+            );
         }
         let with = Template::Object(vec![("path".to_owned(), path?)]);
-        Some(Kind::File(FileTrigger { with, every: every?, stable: stable? }))
+        Some(Kind::File(FileTrigger {
+            with,
+            every: every?,
+            stable: stable?,
+        }))
     }
 
     fn timer(&mut self, with: &'s Node) -> Option<Kind> {

@@ -29,13 +29,23 @@ impl<'s> Cx<'s> {
         let (join, rest) = match (task.flux.join, compete) {
             (Some(entry), true) => {
                 let message = "`compete` waits for one branch; `join` says otherwise";
-                self.error_help(code::CONFLICT, entry.key_span, message, "leave one of them out");
+                self.error_help(
+                    code::CONFLICT,
+                    entry.key_span,
+                    message,
+                    "leave one of them out",
+                );
                 return None;
             }
             (Some(entry), false) => self.join(entry, branches.len())?,
             (None, true) => (Join::Count(1), Rest::Cancel),
             (None, false) => (Join::All, Rest::Cancel),
         };
-        Some(Kind::Fork(Fork { branches, join, rest, compete }))
+        Some(Kind::Fork(Fork {
+            branches,
+            join,
+            rest,
+            compete,
+        }))
     }
 }

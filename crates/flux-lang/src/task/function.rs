@@ -64,11 +64,15 @@ impl<'s> Cx<'s> {
     ) {
         let (Some(Template::Literal(_)), Some(document)) = (
             arguments,
-            function.get("input").and_then(|input| input.get("schema")?.get("document")),
+            function
+                .get("input")
+                .and_then(|input| input.get("schema")?.get("document")),
         ) else {
             return;
         };
-        let Ok(schema) = Schema::compile(&document.to_serde()) else { return };
+        let Ok(schema) = Schema::compile(&document.to_serde()) else {
+            return;
+        };
         for violation in schema.violations(&with.to_serde()) {
             let message = format!("the arguments violate the function's schema: {violation}");
             self.error(code::ARGUMENTS, with.span, message);

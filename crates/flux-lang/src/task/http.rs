@@ -9,9 +9,12 @@ use crate::span::{Span, locate};
 use crate::tree::{Data, Node};
 use flux_core::chart::{Action, ActionKind, Kind, Template, UriPart};
 
-const KEYS: [&str; 7] = ["method", "endpoint", "headers", "query", "body", "output", "redirect"];
-const METHODS: [&str; 9] =
-    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
+const KEYS: [&str; 7] = [
+    "method", "endpoint", "headers", "query", "body", "output", "redirect",
+];
+const METHODS: [&str; 9] = [
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT",
+];
 
 impl<'s> Cx<'s> {
     pub(super) fn http(&mut self, task: &Task<'s>) -> Option<Kind> {
@@ -36,18 +39,29 @@ impl<'s> Cx<'s> {
         }
         if let Some(node) = fields.get("output") {
             let choices = ["content", "response", "raw"].map(|name| (name, name));
-            parts.push(("output".to_owned(), self.choice(node, "`output`", &choices).map(literal_text)));
+            parts.push((
+                "output".to_owned(),
+                self.choice(node, "`output`", &choices).map(literal_text),
+            ));
         }
         if let Some(node) = fields.get("redirect") {
             let flag = self.boolean(node, "`redirect`");
-            parts.push(("redirect".to_owned(), flag.map(|_| Template::Literal(node.to_value()))));
+            parts.push((
+                "redirect".to_owned(),
+                flag.map(|_| Template::Literal(node.to_value())),
+            ));
         }
         if let Some(Some(policy)) = authentication {
             parts.push(("authentication".to_owned(), Some(policy)));
         }
-        let parts: Vec<_> =
-            parts.into_iter().map(|(key, part)| Some((key, part?))).collect::<Option<_>>()?;
-        Some(Kind::Action(Action { kind: ActionKind::Http, with: Template::Object(parts) }))
+        let parts: Vec<_> = parts
+            .into_iter()
+            .map(|(key, part)| Some((key, part?)))
+            .collect::<Option<_>>()?;
+        Some(Kind::Action(Action {
+            kind: ActionKind::Http,
+            with: Template::Object(parts),
+        }))
     }
 
     fn method(&mut self, node: &'s Node) -> Option<Template> {
@@ -72,7 +86,9 @@ impl<'s> Cx<'s> {
             return Some((self.uri(node)?, None));
         }
         let fields = self.map(node, "`endpoint`", &["uri", "authentication"])?;
-        let uri = self.require(fields, "uri", "`endpoint`").and_then(|node| self.uri(node));
+        let uri = self
+            .require(fields, "uri", "`endpoint`")
+            .and_then(|node| self.uri(node));
         let authentication = match fields.get("authentication") {
             Some(node) => Some(self.authentication(node)?),
             None => None,
@@ -104,7 +120,8 @@ impl<'s> Cx<'s> {
         let lower = text.to_ascii_lowercase();
         if !lower.starts_with("http://") && !lower.starts_with("https://") {
             let message = format!("`{text}` is no HTTP address");
-            let help = "start it with http:// or https://, or compute it: ${ .address + \"/path\" }";
+            let help =
+                "start it with http:// or https://, or compute it: ${ .address + \"/path\" }";
             self.error_help(code::URI, node.span, message, help);
             return None;
         }
@@ -116,7 +133,9 @@ impl<'s> Cx<'s> {
         let mut rest = 0;
         while let Some(open) = text[rest..].find(['{', '}']).map(|at| rest + at) {
             let end = text[open..].find('}').map(|at| open + at);
-            let name = end.filter(|_| text.as_bytes()[open] == b'{').map(|end| &text[open + 1..end]);
+            let name = end
+                .filter(|_| text.as_bytes()[open] == b'{')
+                .map(|end| &text[open + 1..end]);
             let Some(name) = name.filter(|name| !name.contains('{')) else {
                 self.uri_error(node.span, text, open, "braces do not match in the URI");
                 return None;

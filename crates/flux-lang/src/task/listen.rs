@@ -18,21 +18,35 @@ impl<'s> Cx<'s> {
             Some(node) => self.read(node),
             None => Some(Read::Data),
         };
-        let to = self.require(fields, "to", "`listen`").and_then(|node| self.expect(node));
+        let to = self
+            .require(fields, "to", "`listen`")
+            .and_then(|node| self.expect(node));
         let foreach = match task.get("foreach") {
             Some(node) => Some(self.foreach(task, node)?),
             None => None,
         };
-        Some(Kind::Listen(Listen { to: to?, read: read?, foreach }))
+        Some(Kind::Listen(Listen {
+            to: to?,
+            read: read?,
+            foreach,
+        }))
     }
 
     fn read(&mut self, node: &'s Node) -> Option<Read> {
-        let choices =
-            [("data", Some(Read::Data)), ("envelope", Some(Read::Envelope)), ("raw", None)];
+        let choices = [
+            ("data", Some(Read::Data)),
+            ("envelope", Some(Read::Envelope)),
+            ("raw", None),
+        ];
         let read = self.choice(node, "`listen.read`", &choices)?;
         if read.is_none() {
             let message = "reading raw events is not supported";
-            self.error_help(code::NO_READ_RAW, node.span, message, "use data or envelope");
+            self.error_help(
+                code::NO_READ_RAW,
+                node.span,
+                message,
+                "use data or envelope",
+            );
         }
         read
     }
@@ -61,7 +75,9 @@ impl<'s> Cx<'s> {
 
     /// Which of `one`, `any` and `all` is there.
     fn strategy(&mut self, node: &'s Node) -> Option<&'static str> {
-        let mut found = ["one", "any", "all"].into_iter().filter(|name| node.get(name).is_some());
+        let mut found = ["one", "any", "all"]
+            .into_iter()
+            .filter(|name| node.get(name).is_some());
         match (found.next(), found.next()) {
             (Some(kind), None) => Some(kind),
             (None, _) => {
@@ -79,12 +95,17 @@ impl<'s> Cx<'s> {
 
     fn until(&mut self, node: &'s Node) -> Option<Until> {
         if node.as_text().is_some() {
-            return self.bare(node, "`until`", Place::Task).map(Until::Condition);
+            return self
+                .bare(node, "`until`", Place::Task)
+                .map(Until::Condition);
         }
         let fields = self.map(node, "`until`", &["one", "any", "all"])?;
         let kind = self.strategy(node)?;
         let filters = self.event_filters(fields.get(kind)?, kind)?;
-        Some(Until::Consumed { filters, all: kind == "all" })
+        Some(Until::Consumed {
+            filters,
+            all: kind == "all",
+        })
     }
 
     fn event_filters(&mut self, node: &'s Node, kind: &str) -> Option<Vec<EventFilter>> {
@@ -108,9 +129,16 @@ impl<'s> Cx<'s> {
         let with = self.require(fields, "with", "an event filter")?;
         let attributes = self.object(with, "`with` of an event filter")?;
         if attributes.entries().is_empty() {
-            self.error(code::EMPTY_BODY, with.span, "`with` of an event filter has no attribute");
+            self.error(
+                code::EMPTY_BODY,
+                with.span,
+                "`with` of an event filter has no attribute",
+            );
         }
-        let mut filter = EventFilter { with: Vec::new(), correlate: Vec::new() };
+        let mut filter = EventFilter {
+            with: Vec::new(),
+            correlate: Vec::new(),
+        };
         let mut kind = None;
         for entry in attributes.entries() {
             self.attribute_name(entry);
@@ -121,7 +149,8 @@ impl<'s> Cx<'s> {
                 kind = value.as_text().map(str::to_owned);
             }
             let attribute = if entry.key == "data" && computed {
-                self.bare(value, "`data`", Place::Task).map(Attribute::Holds)
+                self.bare(value, "`data`", Place::Task)
+                    .map(Attribute::Holds)
             } else {
                 self.template(value, Place::Task).map(Attribute::Equals)
             };
@@ -146,7 +175,11 @@ impl<'s> Cx<'s> {
                 Some(node) => Some(self.template(node, Place::Task)?),
                 None => None,
             };
-            correlations.push(Correlation { key: entry.key.clone(), from, expect });
+            correlations.push(Correlation {
+                key: entry.key.clone(),
+                from,
+                expect,
+            });
         }
         Some(correlations)
     }
@@ -169,9 +202,20 @@ impl<'s> Cx<'s> {
     }
 
     /// A body with `output` or `export` becomes a sequence that carries them.
-    fn foreach_block(&mut self, task: &Task<'s>, node: &'s Node, reference: &str) -> Option<NodeId> {
+    fn foreach_block(
+        &mut self,
+        task: &Task<'s>,
+        node: &'s Node,
+        reference: &str,
+    ) -> Option<NodeId> {
         let parent = Some(task.id);
-        let id = self.begin("foreach", reference.to_owned(), task.name_span, parent, node)?;
+        let id = self.begin(
+            "foreach",
+            reference.to_owned(),
+            task.name_span,
+            parent,
+            node,
+        )?;
         let first = node
             .get("do")
             .and_then(|body| self.tasks(body, "`do`", id, &format!("{reference}/do")));

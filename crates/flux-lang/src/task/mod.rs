@@ -28,7 +28,9 @@ use flux_core::chart::{
 };
 
 /// Keys that every task may have.
-const COMMON: [&str; 7] = ["if", "input", "output", "export", "timeout", "then", "metadata"];
+const COMMON: [&str; 7] = [
+    "if", "input", "output", "export", "timeout", "then", "metadata",
+];
 
 /// The kinds of task: the key that makes it one, and the keys that belong to it.
 const KINDS: [(&str, &[&str]); 12] = [
@@ -89,20 +91,26 @@ impl<'s> Cx<'s> {
         prefix: &str,
     ) -> Vec<(String, NodeId)> {
         let mut scope: Vec<(String, NodeId)> = Vec::new();
-        let Some(items) = self.list(node, what) else { return scope };
+        let Some(items) = self.list(node, what) else {
+            return scope;
+        };
         if items.is_empty() {
             self.error(code::EMPTY_BODY, node.span, format!("{what} has no task"));
         }
         let mut names = std::collections::HashSet::new();
         for (index, item) in items.iter().enumerate() {
-            let Some(entry) = self.item(item, what) else { continue };
+            let Some(entry) = self.item(item, what) else {
+                continue;
+            };
             if !names.insert(entry.key.as_str()) {
                 let message = format!("there is another task `{}` in this scope", entry.key);
                 let help = "names are unique in a scope, so that `then` and references are clear";
                 self.error_help(code::DUPLICATE_TASK, entry.key_span, message, help);
             }
             let reference = format!("{prefix}/{index}/{}", tree::escape(&entry.key));
-            let Some(id) = self.task(entry, parent, reference) else { break };
+            let Some(id) = self.task(entry, parent, reference) else {
+                break;
+            };
             scope.push((entry.key.clone(), id));
         }
         scope
@@ -119,7 +127,10 @@ impl<'s> Cx<'s> {
             return Some(entry);
         }
         let span = entries.get(1).map_or(item.span, |entry| entry.key_span);
-        let message = format!("an entry of {what} has exactly one name, this has {}", entries.len());
+        let message = format!(
+            "an entry of {what} has exactly one name, this has {}",
+            entries.len()
+        );
         let help = "start each entry with `- ` and indent what belongs to it";
         self.error_help(code::TASK_ITEM, span, message, help);
         None
@@ -136,7 +147,11 @@ impl<'s> Cx<'s> {
     ) -> Option<NodeId> {
         if self.nodes.len() >= MAX_TASKS {
             let message = format!("more than {MAX_TASKS} tasks, those of functions included");
-            if self.findings.last().is_none_or(|last| last.code != code::TOO_LARGE) {
+            if self
+                .findings
+                .last()
+                .is_none_or(|last| last.code != code::TOO_LARGE)
+            {
                 self.error(code::TOO_LARGE, span, message);
             }
             return None;
@@ -178,11 +193,22 @@ impl<'s> Cx<'s> {
             return self.begin(&entry.key, reference, entry.key_span, Some(parent), node);
         };
         let flux = self.task_flux(node.get("metadata"));
-        let mut id =
-            self.begin(&entry.key, reference.clone(), entry.key_span, Some(parent), node)?;
+        let mut id = self.begin(
+            &entry.key,
+            reference.clone(),
+            entry.key_span,
+            Some(parent),
+            node,
+        )?;
         let outer = id;
         if flux.continue_on_error {
-            id = self.begin(&entry.key, reference.clone(), entry.key_span, Some(outer), node)?;
+            id = self.begin(
+                &entry.key,
+                reference.clone(),
+                entry.key_span,
+                Some(outer),
+                node,
+            )?;
             self.nodes[outer.0 as usize].kind = Kind::Try(Box::new(swallow(id)));
             self.scopes.push(vec![id]);
         }
@@ -193,7 +219,14 @@ impl<'s> Cx<'s> {
             self.directive(outer, Slot::Then, then);
         }
         let (name, name_span) = (entry.key.as_str(), entry.key_span);
-        let mut task = Task { id, name, name_span, fields, reference, flux };
+        let mut task = Task {
+            id,
+            name,
+            name_span,
+            fields,
+            reference,
+            flux,
+        };
         self.common(&task);
         self.kind(&mut task, outer);
         Some(outer)
@@ -210,9 +243,15 @@ impl<'s> Cx<'s> {
     }
 
     fn kind(&mut self, task: &mut Task<'s>, outer: NodeId) {
-        let Some((kind, keys)) = self.find_kind(task) else { return };
-        let known: Vec<&str> =
-            COMMON.iter().chain([&kind]).chain(keys.iter()).copied().collect();
+        let Some((kind, keys)) = self.find_kind(task) else {
+            return;
+        };
+        let known: Vec<&str> = COMMON
+            .iter()
+            .chain([&kind])
+            .chain(keys.iter())
+            .copied()
+            .collect();
         for entry in task.fields.entries() {
             let other_kind = KINDS.iter().any(|(name, _)| *name == entry.key);
             if !known.contains(&entry.key.as_str()) && !other_kind {
@@ -220,9 +259,9 @@ impl<'s> Cx<'s> {
             }
         }
         let process = kind == "run"
-            && task.get("run").is_some_and(|run| {
-                run.get("shell").is_some() || run.get("script").is_some()
-            });
+            && task
+                .get("run")
+                .is_some_and(|run| run.get("shell").is_some() || run.get("script").is_some());
         self.check_flux(&task.flux, kind, process);
         let compiled = match kind {
             "call" => self.call(task),
@@ -247,7 +286,10 @@ impl<'s> Cx<'s> {
 
     fn breaks(&self, task: &Task<'s>, kind: &Kind) -> Breaks {
         let by_default = matches!(kind, Kind::Action(_) | Kind::Run(_)) && self.every_action;
-        task.flux.breaks.unwrap_or(Breaks { before: by_default, after: false })
+        task.flux.breaks.unwrap_or(Breaks {
+            before: by_default,
+            after: false,
+        })
     }
 
     /// The one key that says what the task does.
@@ -275,8 +317,11 @@ impl<'s> Cx<'s> {
     fn no_kind(&mut self, task: &Task<'s>) {
         let kinds = || KINDS.iter().map(|(name, _)| *name);
         let message = format!("the task `{}` does nothing", task.name);
-        let unknown =
-            task.fields.entries().iter().find(|entry| !COMMON.contains(&entry.key.as_str()));
+        let unknown = task
+            .fields
+            .entries()
+            .iter()
+            .find(|entry| !COMMON.contains(&entry.key.as_str()));
         let near = unknown.and_then(|entry| Some((entry, did_you_mean(&entry.key, kinds())?)));
         let (span, help) = match near {
             Some((entry, help)) => (entry.key_span, help),
@@ -285,7 +330,8 @@ impl<'s> Cx<'s> {
                 (task.name_span, format!("give it one of {}", all.join(", ")))
             }
         };
-        self.findings.push(Finding::error(code::TASK_KIND, span, message).help(help));
+        self.findings
+            .push(Finding::error(code::TASK_KIND, span, message).help(help));
     }
 }
 

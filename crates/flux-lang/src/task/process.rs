@@ -45,7 +45,11 @@ impl<'s> Cx<'s> {
         let [entry] = kinds.as_slice() else {
             let message = format!("`run` has one of {}", KINDS.join(", "));
             let span = kinds.get(1).map_or(node.span, |entry| entry.key_span);
-            let code = if kinds.is_empty() { code::MISSING_KEY } else { code::CONFLICT };
+            let code = if kinds.is_empty() {
+                code::MISSING_KEY
+            } else {
+                code::CONFLICT
+            };
             self.error(code, span, message);
             return None;
         };
@@ -89,7 +93,10 @@ impl<'s> Cx<'s> {
         for entry in &task.flux.process {
             parts.push(self.process_setting(entry)?);
         }
-        Some(Kind::Action(Action { kind, with: Template::Object(parts) }))
+        Some(Kind::Action(Action {
+            kind,
+            with: Template::Object(parts),
+        }))
     }
 
     fn shell(&mut self, node: &'s Node, parts: &mut Parts) -> Option<ActionKind> {
@@ -104,11 +111,23 @@ impl<'s> Cx<'s> {
     }
 
     fn script(&mut self, node: &'s Node, parts: &mut Parts) -> Option<ActionKind> {
-        let known = ["language", "code", "source", "arguments", "environment", "stdin"];
+        let known = [
+            "language",
+            "code",
+            "source",
+            "arguments",
+            "environment",
+            "stdin",
+        ];
         let fields = self.map(node, "`run.script`", &known)?;
         if let Some(entry) = fields.entry("source") {
             let message = "scripts from external resources are not supported";
-            self.error_help(code::NO_RESOURCE, entry.key_span, message, "put the script into `code`");
+            self.error_help(
+                code::NO_RESOURCE,
+                entry.key_span,
+                message,
+                "put the script into `code`",
+            );
             return None;
         }
         let language = self.require(fields, "language", "`run.script`")?;
@@ -122,14 +141,19 @@ impl<'s> Cx<'s> {
         };
         let code = self.require(fields, "code", "`run.script`")?;
         parts.push(("language".to_owned(), literal_text(program)));
-        parts.push(("code".to_owned(), self.code_template(code, "`script.code`")?));
+        parts.push((
+            "code".to_owned(),
+            self.code_template(code, "`script.code`")?,
+        ));
         self.arguments(fields, parts);
         self.environment(fields, parts);
         Some(ActionKind::Script)
     }
 
     fn arguments(&mut self, fields: Fields<'s>, parts: &mut Parts) {
-        let Some(node) = fields.get("arguments") else { return };
+        let Some(node) = fields.get("arguments") else {
+            return;
+        };
         match &node.data {
             Data::List(_) | Data::Map(_) => {}
             Data::Text(text) if crate::expression::is_expression(text) => {}
@@ -187,6 +211,12 @@ impl<'s> Cx<'s> {
             None => None,
         };
         let (namespace, name) = (namespace?, name?);
-        Some(Kind::Run(SubWorkflow { namespace, name, version, input, wait }))
+        Some(Kind::Run(SubWorkflow {
+            namespace,
+            name,
+            version,
+            input,
+            wait,
+        }))
     }
 }

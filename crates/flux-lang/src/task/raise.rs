@@ -29,7 +29,11 @@ impl<'s> Cx<'s> {
             && let Some(text) = self.text(node, "`type` of an error")
             && (text.is_empty() || (text.contains(char::is_whitespace) && !is_expression(text)))
         {
-            self.error(code::WRONG_VALUE, node.span, "`type` of an error must be a URI");
+            self.error(
+                code::WRONG_VALUE,
+                node.span,
+                "`type` of an error must be a URI",
+            );
         }
         if let Some(node) = status {
             match &node.data {

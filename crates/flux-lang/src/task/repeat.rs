@@ -13,7 +13,9 @@ impl<'s> Cx<'s> {
         let each = self.variable(get("each"), "`for.each`", "item");
         let at = self.variable(get("at"), "`for.at`", "index");
         if each == at {
-            let span = get("at").or(get("each")).map_or(task.name_span, |node| node.span);
+            let span = get("at")
+                .or(get("each"))
+                .map_or(task.name_span, |node| node.span);
             let message = format!("`each` and `at` are both `${at}`");
             self.error(code::CONFLICT, span, message);
         }
@@ -22,11 +24,19 @@ impl<'s> Cx<'s> {
             .and_then(|node| self.bare_or_template(node, "`for.in`", Place::Task));
         let (condition, first) = self.with_vars(&[&each, &at], |cx| {
             let condition = cx.condition(task.get("while"), "`while`");
-            let first = cx.require(task.fields, "do", "a `for` task").and_then(|body| {
-                cx.tasks(body, "`do`", task.id, &format!("{}/do", task.reference))
-            });
+            let first = cx
+                .require(task.fields, "do", "a `for` task")
+                .and_then(|body| {
+                    cx.tasks(body, "`do`", task.id, &format!("{}/do", task.reference))
+                });
             (condition, first)
         });
-        Some(Kind::For(For { each, at, items: items?, condition, first }))
+        Some(Kind::For(For {
+            each,
+            at,
+            items: items?,
+            condition,
+            first,
+        }))
     }
 }

@@ -15,7 +15,9 @@ impl<'s> Cx<'s> {
         }
         let mut cases = Vec::new();
         for (index, item) in items.iter().enumerate() {
-            let Some(entry) = self.item(item, "`switch`") else { continue };
+            let Some(entry) = self.item(item, "`switch`") else {
+                continue;
+            };
             let Some(fields) = self.map(&entry.value, "a case", &["when", "then"]) else {
                 continue;
             };
@@ -29,7 +31,10 @@ impl<'s> Cx<'s> {
                 // The index of the case itself: cases that are wrong are left out.
                 self.directive(task.id, Slot::Case(cases.len()), then);
             }
-            cases.push(Case { when, then: Next::Leave });
+            cases.push(Case {
+                when,
+                then: Next::Leave,
+            });
         }
         Some(Kind::Switch(cases))
     }

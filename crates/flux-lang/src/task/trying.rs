@@ -53,17 +53,34 @@ impl<'s> Cx<'s> {
             None => self.retry_policy(node),
         });
         let handler = fields.get("do").and_then(|body| {
-            self.tasks(body, "`catch.do`", task.id, &format!("{}/catch/do", task.reference))
+            self.tasks(
+                body,
+                "`catch.do`",
+                task.id,
+                &format!("{}/catch/do", task.reference),
+            )
         });
-        Try { when, except_when, retry, handler, ..super::swallow(task.id) }
+        Try {
+            when,
+            except_when,
+            retry,
+            handler,
+            ..super::swallow(task.id)
+        }
     }
 
     fn fault_filter(&mut self, node: &'s Node) -> FaultFilter {
         let mut filter = FaultFilter::default();
-        let Some(fields) = self.map(node, "`catch.errors`", &["with"]) else { return filter };
-        let Some(with) = fields.get("with") else { return filter };
+        let Some(fields) = self.map(node, "`catch.errors`", &["with"]) else {
+            return filter;
+        };
+        let Some(with) = fields.get("with") else {
+            return filter;
+        };
         let keys = ["type", "status", "title", "detail", "details", "instance"];
-        let Some(with) = self.map(with, "`errors.with`", &keys) else { return filter };
+        let Some(with) = self.map(with, "`errors.with`", &keys) else {
+            return filter;
+        };
         for entry in with.entries() {
             let what = format!("`{}`", entry.key);
             let right = match entry.key.as_str() {
@@ -71,7 +88,9 @@ impl<'s> Cx<'s> {
                 _ => self.literal(&entry.value, &what).is_some(),
             };
             if right {
-                filter.with.push((entry.key.clone(), entry.value.to_value()));
+                filter
+                    .with
+                    .push((entry.key.clone(), entry.value.to_value()));
             }
         }
         filter
@@ -83,7 +102,9 @@ impl<'s> Cx<'s> {
         let mut retry = no_retry();
         retry.when = self.condition(fields.get("when"), "`retry.when`");
         retry.except_when = self.condition(fields.get("exceptWhen"), "`retry.exceptWhen`");
-        retry.delay = fields.get("delay").and_then(|node| self.duration(node, "`retry.delay`"));
+        retry.delay = fields
+            .get("delay")
+            .and_then(|node| self.duration(node, "`retry.delay`"));
         if let Some(node) = fields.get("backoff") {
             retry.backoff = self.backoff(node).unwrap_or(Backoff::Constant);
         }
@@ -132,9 +153,12 @@ impl<'s> Cx<'s> {
         let Some(fields) = self.map(node, "`retry.limit`", &["attempt", "duration"]) else {
             return;
         };
-        retry.duration =
-            fields.get("duration").and_then(|node| self.duration(node, "`limit.duration`"));
-        let Some(attempt) = fields.get("attempt") else { return };
+        retry.duration = fields
+            .get("duration")
+            .and_then(|node| self.duration(node, "`limit.duration`"));
+        let Some(attempt) = fields.get("attempt") else {
+            return;
+        };
         let Some(attempt) = self.map(attempt, "`limit.attempt`", &["count", "duration"]) else {
             return;
         };
@@ -142,7 +166,8 @@ impl<'s> Cx<'s> {
             .get("count")
             .and_then(|node| self.integer(node, "`attempt.count`", 1..=1_000_000))
             .and_then(|count| u32::try_from(count).ok());
-        retry.attempt_duration =
-            attempt.get("duration").and_then(|node| self.duration(node, "`attempt.duration`"));
+        retry.attempt_duration = attempt
+            .get("duration")
+            .and_then(|node| self.duration(node, "`attempt.duration`"));
     }
 }

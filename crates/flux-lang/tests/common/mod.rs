@@ -5,15 +5,18 @@ use std::path::PathBuf;
 /// The folder, or none with a printed notice.
 pub fn conformance() -> Option<PathBuf> {
     let given = std::env::var_os("FLUX_CONFORMANCE_DIR").map(PathBuf::from);
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/conformance/open-workflow");
+    let beside =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance/open-workflow");
     let folder = given.unwrap_or(beside);
     if folder.join("examples").is_dir() {
         return Some(folder);
     }
     #[expect(clippy::print_stderr, reason = "a skipped test must say so")]
     {
-        eprintln!("skipped: no conformance data in {}; set FLUX_CONFORMANCE_DIR", folder.display());
+        eprintln!(
+            "skipped: no conformance data in {}; set FLUX_CONFORMANCE_DIR",
+            folder.display()
+        );
     }
     None
 }
@@ -24,7 +27,10 @@ pub fn examples() -> Option<Vec<(String, String)>> {
     let mut examples: Vec<_> = std::fs::read_dir(folder)
         .expect("the folder can be read")
         .map(|entry| entry.expect("the entry can be read").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
         .map(|path| {
             let text = std::fs::read_to_string(&path).expect("the example can be read");
             let name = path.file_name().expect("a file has a name");

@@ -27,12 +27,21 @@ pub(crate) async fn owned(
     conn: &mut Conn,
     owner: Incarnation,
 ) -> Result<Vec<(BranchId, Epoch)>, Fail> {
-    let rows: Vec<(Vec<u8>, i64)> =
-        sql(OWNED).id(owner.uuid()).rows::<(Binary, BigInt)>().load(conn).await?;
-    let at = At { table: "branch", row: &owner };
+    let rows: Vec<(Vec<u8>, i64)> = sql(OWNED)
+        .id(owner.uuid())
+        .rows::<(Binary, BigInt)>()
+        .load(conn)
+        .await?;
+    let at = At {
+        table: "branch",
+        row: &owner,
+    };
     rows.into_iter()
         .map(|(id, epoch)| {
-            Ok((BranchId::new(at.id("id", &id)?), Epoch(at.count("epoch", epoch)?)))
+            Ok((
+                BranchId::new(at.id("id", &id)?),
+                Epoch(at.count("epoch", epoch)?),
+            ))
         })
         .collect()
 }
@@ -76,22 +85,33 @@ type Types = (
 
 /// The branches of a run, oldest first.
 pub(crate) async fn of_run(conn: &mut Conn, run: RunId) -> Result<Vec<BranchRecord>, Fail> {
-    let rows: Vec<Row> =
-        sql(OF_RUN).id(run.uuid()).id(run.uuid()).rows::<Types>().load(conn).await?;
+    let rows: Vec<Row> = sql(OF_RUN)
+        .id(run.uuid())
+        .id(run.uuid())
+        .rows::<Types>()
+        .load(conn)
+        .await?;
     rows.into_iter().map(|row| record(run, row)).collect()
 }
 
 fn record(run: RunId, row: Row) -> Result<BranchRecord, Fail> {
-    let at = At { table: "branch", row: &run };
+    let at = At {
+        table: "branch",
+        row: &run,
+    };
     let fault = row.13.as_deref().map(|fault| at.fault(fault)).transpose()?;
     let state = i32::try_from(row.3).unwrap_or(-1);
     Ok(BranchRecord {
         id: BranchId::new(at.id("id", &row.0)?),
         run,
-        parent: at.maybe_id("parent_id", row.1.as_deref())?.map(BranchId::new),
+        parent: at
+            .maybe_id("parent_id", row.1.as_deref())?
+            .map(BranchId::new),
         index: at.small("idx", row.2)?,
         state: at.branch_state(state)?,
-        owner: at.maybe_id("owner", row.4.as_deref())?.map(Incarnation::new),
+        owner: at
+            .maybe_id("owner", row.4.as_deref())?
+            .map(Incarnation::new),
         engine: row.5,
         epoch: Epoch(at.count("epoch", row.6)?),
         commit_no: CommitNo(at.count("commit_no", row.7)?),

@@ -45,7 +45,11 @@ pub(crate) async fn join_over(
     branch: Uuid,
     rest: Rest,
 ) -> Result<(), Fail> {
-    sql(FORGET_ARRIVALS).id(run).id(branch).execute(conn).await?;
+    sql(FORGET_ARRIVALS)
+        .id(run)
+        .id(branch)
+        .execute(conn)
+        .await?;
     match rest {
         Rest::Cancel => offspring(conn, fx, branch).await,
         Rest::Leave => {
@@ -69,19 +73,22 @@ pub(crate) async fn branches_of(conn: &mut Conn, fx: &mut Effects, run: Uuid) ->
     work_off(conn, fx, doomed).await
 }
 
-async fn work_off(
-    conn: &mut Conn,
-    fx: &mut Effects,
-    mut doomed: Vec<Doomed>,
-) -> Result<(), Fail> {
+async fn work_off(conn: &mut Conn, fx: &mut Effects, mut doomed: Vec<Doomed>) -> Result<(), Fail> {
     while let Some(next) = doomed.pop() {
         match next {
             Doomed::OffspringOf(branch) => {
                 remove(conn, fx, REMOVE_CHILDREN, branch, &mut doomed).await?;
-                let runs: Vec<(Vec<u8>,)> =
-                    sql(CHILD_RUNS).id(branch).rows::<(Binary,)>().load(conn).await?;
+                let runs: Vec<(Vec<u8>,)> = sql(CHILD_RUNS)
+                    .id(branch)
+                    .rows::<(Binary,)>()
+                    .load(conn)
+                    .await?;
                 for (run,) in runs {
-                    let run = At { table: "run", row: &branch }.id("id", &run)?;
+                    let run = At {
+                        table: "run",
+                        row: &branch,
+                    }
+                    .id("id", &run)?;
                     doomed.push(Doomed::Run(run));
                 }
             }
@@ -149,7 +156,10 @@ async fn remove(
 fn cancelled(of: Uuid, row: Row) -> Result<Ending, Fail> {
     let (id, run, parent, index, root, epoch, commit_no, lost, node, created_at, last_commit, _) =
         row;
-    let at = At { table: "branch", row: &of };
+    let at = At {
+        table: "branch",
+        row: &of,
+    };
     Ok(Ending {
         branch: at.id("id", &id)?,
         run: at.id("run_id", &run)?,

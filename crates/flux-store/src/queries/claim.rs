@@ -35,14 +35,40 @@ pub(crate) const SIGNALS_AFTER: &str = "\
 pub(crate) const ARRIVALS: &str = "\
     SELECT idx, outcome, context FROM arrival WHERE run_id = ? AND branch_id = ? ORDER BY idx";
 
-type Row = (Vec<u8>, Vec<u8>, i64, i64, i64, String, Option<i64>, i32, i64);
-type RowTypes = (Binary, Binary, BigInt, BigInt, BigInt, Text, Nullable<BigInt>, Integer, BigInt);
+type Row = (
+    Vec<u8>,
+    Vec<u8>,
+    i64,
+    i64,
+    i64,
+    String,
+    Option<i64>,
+    i32,
+    i64,
+);
+type RowTypes = (
+    Binary,
+    Binary,
+    BigInt,
+    BigInt,
+    BigInt,
+    Text,
+    Nullable<BigInt>,
+    Integer,
+    BigInt,
+);
 type RunRow = (String, String, i64, Option<String>, String);
 
 /// Takes due branches, the most urgent first; nothing unless the claimer is alive.
 pub(crate) async fn claim(conn: &mut Conn, request: &ClaimRequest) -> Result<Claims, Fail> {
     let owner = request.owner.uuid();
-    if sql(ALIVE).id(owner).rows::<(Integer,)>().load::<(i32,)>(conn).await?.is_empty() {
+    if sql(ALIVE)
+        .id(owner)
+        .rows::<(Integer,)>()
+        .load::<(i32,)>(conn)
+        .await?
+        .is_empty()
+    {
         return Ok(Claims::default());
     }
     let now = request.now.as_micros();
@@ -82,7 +108,10 @@ async fn claimed(
     (id, run_id, epoch, commit_no, lost, memory, signals_after, _, _): Row,
     runs: &mut HashMap<Uuid, RunRow>,
 ) -> Result<Claimed, Fail> {
-    let at = At { table: "branch", row: &hex(&id) };
+    let at = At {
+        table: "branch",
+        row: &hex(&id),
+    };
     let branch = at.id("id", &id)?;
     let run = at.id("run_id", &run_id)?;
     if let std::collections::hash_map::Entry::Vacant(entry) = runs.entry(run) {
@@ -120,8 +149,14 @@ async fn run_row(conn: &mut Conn, run: Uuid) -> Result<RunRow, Fail> {
         .rows::<(Text, Text, BigInt, Nullable<Text>, Text)>()
         .load(conn)
         .await?;
-    let at = At { table: "branch", row: &run };
-    Ok(rows.into_iter().next().ok_or_else(|| at.corrupt("run_id", "there is no such run"))?)
+    let at = At {
+        table: "branch",
+        row: &run,
+    };
+    Ok(rows
+        .into_iter()
+        .next()
+        .ok_or_else(|| at.corrupt("run_id", "there is no such run"))?)
 }
 
 async fn signals(conn: &mut Conn, run: Uuid, after: i64) -> Result<Vec<Signal>, Fail> {
@@ -134,8 +169,17 @@ async fn signals(conn: &mut Conn, run: Uuid, after: i64) -> Result<Vec<Signal>, 
         .await?;
     rows.into_iter()
         .map(|(seq, kind, json)| {
-            let seq = At { table: "signal", row: &seq }.count("seq", seq)?;
-            Ok(Signal { id: signal_id(seq), seq, kind, json })
+            let seq = At {
+                table: "signal",
+                row: &seq,
+            }
+            .count("seq", seq)?;
+            Ok(Signal {
+                id: signal_id(seq),
+                seq,
+                kind,
+                json,
+            })
         })
         .collect()
 }
@@ -152,23 +196,25 @@ async fn arrivals(conn: &mut Conn, run: Uuid, branch: Uuid) -> Result<Vec<Arriva
         .rows::<(BigInt, Text, Nullable<Text>)>()
         .load(conn)
         .await?;
-    let at = At { table: "arrival", row: &branch };
+    let at = At {
+        table: "arrival",
+        row: &branch,
+    };
     rows.into_iter()
         .map(|(index, outcome, context)| {
             let index = at.small("idx", index)?;
-            Ok(Arrival { index, outcome: at.outcome(&outcome)?, context })
+            Ok(Arrival {
+                index,
+                outcome: at.outcome(&outcome)?,
+                context,
+            })
         })
         .collect()
 }
 
 /// When the pool has something to do again. After a full claim the caller comes back anyway; after
 /// another one, every ready branch that is left is due later, and there are few of them.
-async fn next_due(
-    conn: &mut Conn,
-    pool: &str,
-    now: i64,
-    full: bool,
-) -> Result<Option<i64>, Fail> {
+async fn next_due(conn: &mut Conn, pool: &str, now: i64, full: bool) -> Result<Option<i64>, Fail> {
     let waiting = earliest(conn, NEXT_WAITING, pool, now).await?;
     if full {
         return Ok(waiting);
@@ -183,8 +229,12 @@ async fn earliest(
     pool: &str,
     now: i64,
 ) -> Result<Option<i64>, Fail> {
-    let rows: Vec<(Option<i64>,)> =
-        sql(text).text(pool).int(now).rows::<(Nullable<BigInt>,)>().load(conn).await?;
+    let rows: Vec<(Option<i64>,)> = sql(text)
+        .text(pool)
+        .int(now)
+        .rows::<(Nullable<BigInt>,)>()
+        .load(conn)
+        .await?;
     Ok(rows.into_iter().next().and_then(|(due,)| due))
 }
 

@@ -43,7 +43,9 @@ pub(crate) async fn commit(conn: &mut Conn, c: &Commit) -> Result<Committed, Fai
         Then::Wait(wait) => advance(conn, c, mark, Some(wait)).await?.then_some(None),
         Then::End { outcome, .. } => remove(conn, c, mark, outcome).await?.map(Some),
     };
-    let Some(ending) = ending else { return answer_again(conn, c, mark).await };
+    let Some(ending) = ending else {
+        return answer_again(conn, c, mark).await;
+    };
     insert_history(conn, c).await?;
     signal::consume(conn, c.run.uuid(), &c.consumed).await?;
     for event in &c.published {
@@ -58,18 +60,34 @@ pub(crate) async fn commit(conn: &mut Conn, c: &Commit) -> Result<Committed, Fai
     }
     match (&c.then, ending) {
         (Then::Wait(wait), _) => wait::park(conn, &mut fx, c, wait).await?,
-        (Then::End { outcome, context, run }, Some(ending)) => {
+        (
+            Then::End {
+                outcome,
+                context,
+                run,
+            },
+            Some(ending),
+        ) => {
             let context = context.as_deref();
             end::end(conn, &mut fx, &ending, outcome, context, *run).await?;
         }
         _ => {}
     }
     let commit_no = c.fence.commit_no.next();
-    Ok(Committed::Yes { commit_no, woke: fx.woke, cancelled: fx.cancelled })
+    Ok(Committed::Yes {
+        commit_no,
+        woke: fx.woke,
+        cancelled: fx.cancelled,
+    })
 }
 
 /// The guard of a branch that goes on or waits; false when fenced.
-async fn advance(conn: &mut Conn, c: &Commit, mark: Uuid, wait: Option<&Wait>) -> Result<bool, Fail> {
+async fn advance(
+    conn: &mut Conn,
+    c: &Commit,
+    mark: Uuid,
+    wait: Option<&Wait>,
+) -> Result<bool, Fail> {
     let join = wait.and_then(|wait| wait.join);
     let owner = c.fence.owner.uuid();
     let rows = sql(GUARD)
@@ -100,7 +118,15 @@ async fn remove(
     outcome: &Outcome,
 ) -> Result<Option<Ending>, Fail> {
     type Row = (Vec<u8>, Option<Vec<u8>>, i64, i32, i64, String, String);
-    type Types = (Binary, Nullable<Binary>, BigInt, Integer, BigInt, Text, Text);
+    type Types = (
+        Binary,
+        Nullable<Binary>,
+        BigInt,
+        Integer,
+        BigInt,
+        Text,
+        Text,
+    );
     let rows: Vec<Row> = sql(GUARD_END)
         .id(c.branch.uuid())
         .id(c.fence.owner.uuid())
@@ -112,7 +138,10 @@ async fn remove(
     let Some((run, parent, index, root, created_at, node, memory)) = rows.into_iter().next() else {
         return Ok(None);
     };
-    let at = crate::codec::At { table: "branch", row: &c.branch };
+    let at = crate::codec::At {
+        table: "branch",
+        row: &c.branch,
+    };
     let root = root == 1;
     // A branch that failed can be sent back to its commit point: what it knew there is kept.
     let failed = root && matches!(outcome, Outcome::Faulted { .. });
@@ -148,7 +177,11 @@ async fn answer_again(conn: &mut Conn, c: &Commit, mark: Uuid) -> Result<Committ
     };
     Ok(match rows.as_slice().first() {
         // What it woke is not known any more; looking once too often costs little.
-        Some(row) if same(row) => Committed::Yes { commit_no, woke: true, cancelled: Vec::new() },
+        Some(row) if same(row) => Committed::Yes {
+            commit_no,
+            woke: true,
+            cancelled: Vec::new(),
+        },
         _ => Committed::Fenced,
     })
 }

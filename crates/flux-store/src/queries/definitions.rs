@@ -4,9 +4,7 @@ use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel_async::RunQueryDsl;
 use flux_core::chart::{ChartId, WorkflowName};
 use flux_core::ids::RunId;
-use flux_core::ports::definitions::{
-    DefinitionRecord, Firing, NewDefinition, ScheduleRecord,
-};
+use flux_core::ports::definitions::{DefinitionRecord, Firing, NewDefinition, ScheduleRecord};
 
 use super::submit;
 use crate::codec::{At, time};
@@ -40,8 +38,12 @@ pub(crate) async fn deploy(conn: &mut Conn, new: &NewDefinition) -> Result<(), F
         .int(new.at.as_micros())
         .execute(conn)
         .await?;
-    let Some(schedule) = &new.schedule else { return Ok(()) };
-    let after = schedule.after.map(|after| i64::try_from(after.as_micros()).unwrap_or(i64::MAX));
+    let Some(schedule) = &new.schedule else {
+        return Ok(());
+    };
+    let after = schedule
+        .after
+        .map(|after| i64::try_from(after.as_micros()).unwrap_or(i64::MAX));
     sql(dialect::PUT_SCHEDULE)
         .text(&new.name.namespace)
         .text(&new.name.name)
@@ -55,7 +57,11 @@ pub(crate) async fn deploy(conn: &mut Conn, new: &NewDefinition) -> Result<(), F
 }
 
 pub(crate) async fn source(conn: &mut Conn, chart: &ChartId) -> Result<Option<String>, Fail> {
-    let rows: Vec<(String,)> = sql(SOURCE).text(&chart.0).rows::<(Text,)>().load(conn).await?;
+    let rows: Vec<(String,)> = sql(SOURCE)
+        .text(&chart.0)
+        .rows::<(Text,)>()
+        .load(conn)
+        .await?;
     Ok(rows.into_iter().next().map(|(source,)| source))
 }
 
@@ -72,33 +78,66 @@ pub(crate) async fn find(conn: &mut Conn, name: &WorkflowName) -> Result<Option<
 }
 
 pub(crate) async fn all(conn: &mut Conn) -> Result<Vec<DefinitionRecord>, Fail> {
-    let rows: Vec<(String, String, String, String, i64)> =
-        sql(ALL).rows::<(Text, Text, Text, Text, BigInt)>().load(conn).await?;
+    let rows: Vec<(String, String, String, String, i64)> = sql(ALL)
+        .rows::<(Text, Text, Text, Text, BigInt)>()
+        .load(conn)
+        .await?;
     let record = |(chart, namespace, name, version, at)| DefinitionRecord {
         chart: ChartId(chart),
-        name: WorkflowName { namespace, name, version },
+        name: WorkflowName {
+            namespace,
+            name,
+            version,
+        },
         at: time(at),
     };
     Ok(rows.into_iter().map(record).collect())
 }
 
-type Scheduled = (String, String, String, String, Option<i64>, Option<Vec<u8>>, i64);
+type Scheduled = (
+    String,
+    String,
+    String,
+    String,
+    Option<i64>,
+    Option<Vec<u8>>,
+    i64,
+);
 
 pub(crate) async fn schedules(conn: &mut Conn) -> Result<Vec<ScheduleRecord>, Fail> {
-    type Types = (Text, Text, Text, Text, Nullable<BigInt>, Nullable<Binary>, BigInt);
+    type Types = (
+        Text,
+        Text,
+        Text,
+        Text,
+        Nullable<BigInt>,
+        Nullable<Binary>,
+        BigInt,
+    );
     let rows: Vec<Scheduled> = sql(SCHEDULES).rows::<Types>().load(conn).await?;
     rows.into_iter()
-        .map(|(chart, namespace, name, version, due_at, last_run, ended)| {
-            let at = At { table: "schedule", row: &name.clone() };
-            let last_run = at.maybe_id("last_run", last_run.as_deref())?.map(RunId::new);
-            Ok(ScheduleRecord {
-                chart: ChartId(chart),
-                name: WorkflowName { namespace, name, version },
-                due_at: due_at.map(time),
-                last_run,
-                last_run_ended: ended == 1,
-            })
-        })
+        .map(
+            |(chart, namespace, name, version, due_at, last_run, ended)| {
+                let at = At {
+                    table: "schedule",
+                    row: &name.clone(),
+                };
+                let last_run = at
+                    .maybe_id("last_run", last_run.as_deref())?
+                    .map(RunId::new);
+                Ok(ScheduleRecord {
+                    chart: ChartId(chart),
+                    name: WorkflowName {
+                        namespace,
+                        name,
+                        version,
+                    },
+                    due_at: due_at.map(time),
+                    last_run,
+                    last_run_ended: ended == 1,
+                })
+            },
+        )
         .collect()
 }
 

@@ -15,6 +15,10 @@ pub(crate) struct Effects {
 
 impl Effects {
     pub(crate) fn at(now: Timestamp) -> Self {
-        Self { now: now.as_micros(), woke: false, cancelled: Vec::new() }
+        Self {
+            now: now.as_micros(),
+            woke: false,
+            cancelled: Vec::new(),
+        }
     }
 }

@@ -68,9 +68,7 @@ pub(crate) async fn end(
     }
     cancel::offspring(conn, fx, ending.branch).await?;
     match ending.parent {
-        Some(parent) => {
-            arrive(conn, fx, ending.run, parent, ending.index, outcome, context).await
-        }
+        Some(parent) => arrive(conn, fx, ending.run, parent, ending.index, outcome, context).await,
         None => Ok(()),
     }
 }
@@ -119,16 +117,27 @@ async fn end_run(
     outcome: &Outcome,
     context: Option<&str>,
 ) -> Result<(), Fail> {
-    let Some(parent) = close(conn, fx, ending.run, outcome).await? else { return Ok(()) };
+    let Some(parent) = close(conn, fx, ending.run, outcome).await? else {
+        return Ok(());
+    };
     cancel::branches_of(conn, fx, ending.run).await?;
     cancel::offspring(conn, fx, ending.branch).await?;
     clear(conn, ending.run).await?;
     let Some(parent) = parent else { return Ok(()) };
     // The branch that waited may be gone: then its run has ended, and nobody waits.
-    let rows: Vec<(Vec<u8>,)> =
-        sql(RUN_OF_BRANCH).id(parent).rows::<(Binary,)>().load(conn).await?;
-    let Some((waiting_run,)) = rows.into_iter().next() else { return Ok(()) };
-    let waiting_run = At { table: "branch", row: &parent }.id("run_id", &waiting_run)?;
+    let rows: Vec<(Vec<u8>,)> = sql(RUN_OF_BRANCH)
+        .id(parent)
+        .rows::<(Binary,)>()
+        .load(conn)
+        .await?;
+    let Some((waiting_run,)) = rows.into_iter().next() else {
+        return Ok(());
+    };
+    let waiting_run = At {
+        table: "branch",
+        row: &parent,
+    }
+    .id("run_id", &waiting_run)?;
     arrive(conn, fx, waiting_run, parent, 0, outcome, context).await
 }
 
@@ -147,9 +156,18 @@ pub(crate) async fn close(
         .rows::<(Nullable<Binary>, BigInt)>()
         .load(conn)
         .await?;
-    let Some((parent, attached)) = rows.into_iter().next() else { return Ok(None) };
-    sql(SCHEDULE_AFTER).int(fx.now).id(run).execute(conn).await?;
-    let at = At { table: "run", row: &run };
+    let Some((parent, attached)) = rows.into_iter().next() else {
+        return Ok(None);
+    };
+    sql(SCHEDULE_AFTER)
+        .int(fx.now)
+        .id(run)
+        .execute(conn)
+        .await?;
+    let at = At {
+        table: "run",
+        row: &run,
+    };
     let parent = at.maybe_id("parent_branch", parent.as_deref())?;
     Ok(Some(parent.filter(|_| attached == 1)))
 }

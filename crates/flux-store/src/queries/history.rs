@@ -24,9 +24,16 @@ type Types = (Binary, BigInt, BigInt, Text, BigInt, Text, Text);
 
 /// The commit points and takeovers of a run, oldest first.
 pub(crate) async fn of_run(conn: &mut Conn, run: RunId) -> Result<Vec<HistoryRecord>, Fail> {
-    let rows: Vec<Row> =
-        sql(OF_RUN).id(run.uuid()).id(run.uuid()).rows::<Types>().load(conn).await?;
-    let at_row = At { table: "history", row: &run };
+    let rows: Vec<Row> = sql(OF_RUN)
+        .id(run.uuid())
+        .id(run.uuid())
+        .rows::<Types>()
+        .load(conn)
+        .await?;
+    let at_row = At {
+        table: "history",
+        row: &run,
+    };
     rows.into_iter()
         .map(|(branch, commit_no, epoch, engine, at, node, events)| {
             Ok(HistoryRecord {
@@ -51,7 +58,10 @@ pub(crate) async fn failovers(conn: &mut Conn, limit: u32) -> Result<Vec<Failove
         .await?;
     rows.into_iter()
         .map(|(from, from_name, by, at, evidence, branches)| {
-            let row = At { table: "failover", row: &from_name.clone() };
+            let row = At {
+                table: "failover",
+                row: &from_name.clone(),
+            };
             Ok(FailoverRecord {
                 from: Incarnation::new(row.id("incarnation", &from)?),
                 from_name,

@@ -47,13 +47,20 @@ pub(crate) async fn join(
     now: Timestamp,
 ) -> Result<Joined, Fail> {
     sql(PURGE).execute(conn).await?;
-    let known: Vec<(i32,)> =
-        sql(KNOWN).id(m.incarnation.uuid()).rows::<(Integer,)>().load(conn).await?;
+    let known: Vec<(i32,)> = sql(KNOWN)
+        .id(m.incarnation.uuid())
+        .rows::<(Integer,)>()
+        .load(conn)
+        .await?;
     if !known.is_empty() {
         return Ok(Joined::Yes);
     }
     let count: Vec<(i64,)> = sql(COUNT).rows::<(BigInt,)>().load(conn).await?;
-    if count.as_slice().first().is_some_and(|(count,)| *count >= i64::from(limit)) {
+    if count
+        .as_slice()
+        .first()
+        .is_some_and(|(count,)| *count >= i64::from(limit))
+    {
         return Ok(Joined::Full { limit });
     }
     sql(INSERT)
@@ -75,12 +82,40 @@ pub(crate) async fn heartbeat(
     me: Incarnation,
     now: Timestamp,
 ) -> Result<bool, Fail> {
-    let rows = sql(HEARTBEAT).int(now.as_micros()).id(me.uuid()).execute(conn).await?;
+    let rows = sql(HEARTBEAT)
+        .int(now.as_micros())
+        .id(me.uuid())
+        .execute(conn)
+        .await?;
     Ok(rows == 1)
 }
 
-type Row = (Vec<u8>, String, i64, i64, i32, i64, i64, String, i64, String, i64);
-type Types = (Binary, Text, BigInt, BigInt, Integer, BigInt, BigInt, Text, BigInt, Text, BigInt);
+type Row = (
+    Vec<u8>,
+    String,
+    i64,
+    i64,
+    i32,
+    i64,
+    i64,
+    String,
+    i64,
+    String,
+    i64,
+);
+type Types = (
+    Binary,
+    Text,
+    BigInt,
+    BigInt,
+    Integer,
+    BigInt,
+    BigInt,
+    Text,
+    BigInt,
+    Text,
+    BigInt,
+);
 
 pub(crate) async fn members(conn: &mut Conn) -> Result<Vec<Member>, Fail> {
     let rows: Vec<Row> = sql(MEMBERS).rows::<Types>().load(conn).await?;
@@ -90,7 +125,10 @@ pub(crate) async fn members(conn: &mut Conn) -> Result<Vec<Member>, Fail> {
 fn member(
     (id, name, window, seq, state, beat, started, host, pid, version, running): Row,
 ) -> Result<Member, Fail> {
-    let at = At { table: "member", row: &name.clone() };
+    let at = At {
+        table: "member",
+        row: &name.clone(),
+    };
     Ok(Member {
         incarnation: Incarnation::new(at.id("incarnation", &id)?),
         name,

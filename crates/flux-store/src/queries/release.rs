@@ -56,9 +56,18 @@ async fn settle(
 ) -> Result<(), Fail> {
     use diesel::sql_types::Binary;
     let branch = release.branch.uuid();
-    let rows: Vec<(Vec<u8>,)> =
-        sql(super::end::RUN_OF_BRANCH).id(branch).rows::<(Binary,)>().load(conn).await?;
-    let Some((run,)) = rows.as_slice().first() else { return Ok(()) };
-    let run = crate::codec::At { table: "branch", row: &branch }.id("run_id", run)?;
+    let rows: Vec<(Vec<u8>,)> = sql(super::end::RUN_OF_BRANCH)
+        .id(branch)
+        .rows::<(Binary,)>()
+        .load(conn)
+        .await?;
+    let Some((run,)) = rows.as_slice().first() else {
+        return Ok(());
+    };
+    let run = crate::codec::At {
+        table: "branch",
+        row: &branch,
+    }
+    .id("run_id", run)?;
     wait::settle(conn, fx, run, branch, wait).await
 }

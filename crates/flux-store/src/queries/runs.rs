@@ -64,8 +64,11 @@ pub(crate) async fn run(conn: &mut Conn, id: RunId) -> Result<Option<RunRecord>,
 
 /// Runs that pass the filter, newest first.
 pub(crate) async fn list(conn: &mut Conn, filter: &RunFilter) -> Result<Vec<RunRecord>, Fail> {
-    let states: Vec<String> =
-        filter.states.iter().map(|state| run_state(*state).to_string()).collect();
+    let states: Vec<String> = filter
+        .states
+        .iter()
+        .map(|state| run_state(*state).to_string())
+        .collect();
     let of_states = match states.is_empty() {
         true => String::new(),
         false => format!("AND shown IN ({})", states.join(", ")),
@@ -92,19 +95,32 @@ pub(crate) async fn list(conn: &mut Conn, filter: &RunFilter) -> Result<Vec<RunR
 }
 
 fn record(row: Row) -> Result<RunRecord, Fail> {
-    let at = At { table: "run", row: &row.12 };
-    let outcome = row.6.as_deref().map(|outcome| at.outcome(outcome)).transpose()?;
+    let at = At {
+        table: "run",
+        row: &row.12,
+    };
+    let outcome = row
+        .6
+        .as_deref()
+        .map(|outcome| at.outcome(outcome))
+        .transpose()?;
     let state = i32::try_from(row.13).unwrap_or(-1);
     Ok(RunRecord {
         id: RunId::new(at.id("id", &row.0)?),
-        name: WorkflowName { namespace: row.2, name: row.3, version: row.4 },
+        name: WorkflowName {
+            namespace: row.2,
+            name: row.3,
+            version: row.4,
+        },
         chart: ChartId(row.1),
         state: at.run_state(state)?,
         input: row.5,
         outcome,
         started_at: time(row.7),
         ended_at: row.8.map(time),
-        parent: at.maybe_id("parent_branch", row.9.as_deref())?.map(BranchId::new),
+        parent: at
+            .maybe_id("parent_branch", row.9.as_deref())?
+            .map(BranchId::new),
         pool: pool_name(row.10),
         priority: i32::try_from(row.11).unwrap_or(i32::MAX),
     })

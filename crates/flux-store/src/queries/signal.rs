@@ -24,9 +24,15 @@ pub(crate) async fn signal(
     run: RunId,
     event: &Event,
 ) -> Result<Signalled, Fail> {
-    let rows: Vec<(i64,)> =
-        sql(STATE_OF_RUN).id(run.uuid()).rows::<(BigInt,)>().load(conn).await?;
-    let at = At { table: "run", row: &run };
+    let rows: Vec<(i64,)> = sql(STATE_OF_RUN)
+        .id(run.uuid())
+        .rows::<(BigInt,)>()
+        .load(conn)
+        .await?;
+    let at = At {
+        table: "run",
+        row: &run,
+    };
     match rows.as_slice().first() {
         None => return Ok(Signalled::NotFound),
         Some((0,)) => {}
@@ -58,23 +64,28 @@ pub(crate) async fn publish(conn: &mut Conn, fx: &mut Effects, event: &Event) ->
         .load(conn)
         .await?;
     for (run,) in rows {
-        let run = At { table: "subscription", row: &event.kind }.id("run_id", &run)?;
+        let run = At {
+            table: "subscription",
+            row: &event.kind,
+        }
+        .id("run_id", &run)?;
         keep(conn, fx, run, event).await?;
     }
     Ok(())
 }
 
 async fn keep(conn: &mut Conn, fx: &mut Effects, run: Uuid, event: &Event) -> Result<(), Fail> {
-    sql(INSERT_SIGNAL).id(run).text(&event.kind).text(&event.json).execute(conn).await?;
+    sql(INSERT_SIGNAL)
+        .id(run)
+        .text(&event.kind)
+        .text(&event.json)
+        .execute(conn)
+        .await?;
     wait::wake_signalled(conn, fx, run).await
 }
 
 /// Removes signals that a listener has consumed.
-pub(crate) async fn consume(
-    conn: &mut Conn,
-    run: Uuid,
-    consumed: &[SignalId],
-) -> Result<(), Fail> {
+pub(crate) async fn consume(conn: &mut Conn, run: Uuid, consumed: &[SignalId]) -> Result<(), Fail> {
     for signal in consumed {
         let seq = i64::try_from(signal.uuid().as_u128()).unwrap_or(-1);
         sql(CONSUME).int(seq).id(run).execute(conn).await?;

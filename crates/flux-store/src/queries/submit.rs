@@ -34,9 +34,15 @@ pub(crate) async fn submit(conn: &mut Conn, runs: &[NewRun]) -> Result<Vec<Submi
 }
 
 async fn of_request(conn: &mut Conn, request: &str) -> Result<Option<RunId>, Fail> {
-    let rows: Vec<(Vec<u8>,)> =
-        sql(RUN_OF_REQUEST).text(request).rows::<(Binary,)>().load(conn).await?;
-    let at = At { table: "run", row: &request };
+    let rows: Vec<(Vec<u8>,)> = sql(RUN_OF_REQUEST)
+        .text(request)
+        .rows::<(Binary,)>()
+        .load(conn)
+        .await?;
+    let at = At {
+        table: "run",
+        row: &request,
+    };
     Ok(match rows.as_slice().first() {
         Some((id,)) => Some(RunId::new(at.id("id", id)?)),
         None => None,
@@ -92,10 +98,16 @@ pub(crate) async fn start(
 }
 
 async fn require_definition(conn: &mut Conn, run: &NewRun) -> Result<(), Fail> {
-    let rows: Vec<(i64,)> =
-        sql(DEFINED).text(&run.chart.0).rows::<(diesel::sql_types::BigInt,)>().load(conn).await?;
+    let rows: Vec<(i64,)> = sql(DEFINED)
+        .text(&run.chart.0)
+        .rows::<(diesel::sql_types::BigInt,)>()
+        .load(conn)
+        .await?;
     if rows.is_empty() {
-        let text = format!("the definition of {} is not stored; deploy it first", run.name);
+        let text = format!(
+            "the definition of {} is not stored; deploy it first",
+            run.name
+        );
         return Err(Error::Internal(text).into());
     }
     Ok(())

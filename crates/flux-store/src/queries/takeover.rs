@@ -66,7 +66,10 @@ async fn record(
     poison_limit: u32,
     (id, run, epoch, commit_no, lost, node): Row,
 ) -> Result<Takeover, Fail> {
-    let at = At { table: "branch", row: &dead };
+    let at = At {
+        table: "branch",
+        row: &dead,
+    };
     let (branch, run) = (at.id("id", &id)?, at.id("run_id", &run)?);
     let poisoned = lost >= i64::from(poison_limit);
     let event = serde_json::json!([{"type": "takeover", "lost": lost, "poisoned": poisoned}]);
@@ -123,8 +126,13 @@ async fn poison(conn: &mut Conn, fx: &mut Effects, branch: Uuid, lost: i64) -> R
         Text,
     );
     let rows: Vec<Row> = sql(REMOVE).id(branch).rows::<Types>().load(conn).await?;
-    let Some(row) = rows.into_iter().next() else { return Ok(()) };
-    let at = At { table: "branch", row: &branch };
+    let Some(row) = rows.into_iter().next() else {
+        return Ok(());
+    };
+    let at = At {
+        table: "branch",
+        row: &branch,
+    };
     let root = row.3 == 1;
     let detail = format!("lost its engine {lost} times in a row without reaching a commit point");
     let fault = Fault::new(FaultKind::Runtime, detail).at(&row.7);

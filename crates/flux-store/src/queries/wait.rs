@@ -92,7 +92,12 @@ pub(crate) async fn wake_signalled(
     fx: &mut Effects,
     run: Uuid,
 ) -> Result<(), Fail> {
-    let rows = sql(WAKE_SIGNALLED).int(fx.now).int(fx.now).id(run).execute(conn).await?;
+    let rows = sql(WAKE_SIGNALLED)
+        .int(fx.now)
+        .int(fx.now)
+        .id(run)
+        .execute(conn)
+        .await?;
     fx.woke |= rows > 0;
     Ok(())
 }
@@ -103,7 +108,12 @@ pub(crate) async fn wake_joined(
     fx: &mut Effects,
     branch: Uuid,
 ) -> Result<(), Fail> {
-    let rows = sql(WAKE_JOINED).int(fx.now).int(fx.now).id(branch).execute(conn).await?;
+    let rows = sql(WAKE_JOINED)
+        .int(fx.now)
+        .int(fx.now)
+        .id(branch)
+        .execute(conn)
+        .await?;
     fx.woke |= rows > 0;
     Ok(())
 }

@@ -38,7 +38,9 @@ impl SpawnBlocking for Inline {
 
 /// Runs the queries of one of our threads to their end.
 pub(crate) fn block_on<T>(queries: impl Future<Output = T>) -> T {
-    queries.now_or_never().expect("statements run inline, so no query ever waits")
+    queries
+        .now_or_never()
+        .expect("statements run inline, so no query ever waits")
 }
 
 /// Opens a connection with our settings.
@@ -54,7 +56,8 @@ pub(crate) fn connect(path: &Path, busy: Duration) -> Result<SqliteConnection, C
     conn.batch_execute(&format!("PRAGMA busy_timeout = {}", busy.as_millis()))
         .map_err(ConnectionError::CouldntSetupConfiguration)?;
     for pragma in dialect::PRAGMAS {
-        conn.batch_execute(pragma).map_err(ConnectionError::CouldntSetupConfiguration)?;
+        conn.batch_execute(pragma)
+            .map_err(ConnectionError::CouldntSetupConfiguration)?;
     }
     Ok(conn)
 }

@@ -27,7 +27,10 @@ const TRIES: u32 = 20;
 pub(crate) fn open(path: &Path, busy: Duration) -> Result<(), OpenError> {
     check_library()?;
     check_place(path)?;
-    let refused = |reason: String| OpenError::Refused { path: path.to_owned(), reason };
+    let refused = |reason: String| OpenError::Refused {
+        path: path.to_owned(),
+        reason,
+    };
     let mut conn = connect(path, busy).map_err(|error| {
         let reason = error.to_string();
         match reason.contains("not a database") {
@@ -41,7 +44,9 @@ pub(crate) fn open(path: &Path, busy: Duration) -> Result<(), OpenError> {
 
 fn check_library() -> Result<(), OpenError> {
     // Bundled, so that this can fail only when somebody links another library.
-    let version = libsqlite3_sys::SQLITE_VERSION.to_string_lossy().into_owned();
+    let version = libsqlite3_sys::SQLITE_VERSION
+        .to_string_lossy()
+        .into_owned();
     let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
     let mut next = || parts.next().unwrap_or(0);
     match (next(), next(), next()) >= OLDEST {
@@ -61,10 +66,18 @@ fn check_place(path: &Path) -> Result<(), OpenError> {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    std::fs::create_dir_all(folder)
-        .map_err(|source| OpenError::CreateDirectory { path: folder.to_owned(), source })?;
-    match rustix::fs::statfs(folder).ok().and_then(|system| network(system.f_type as u32)) {
-        Some(kind) => Err(OpenError::NetworkFileSystem { path: path.to_owned(), kind }),
+    std::fs::create_dir_all(folder).map_err(|source| OpenError::CreateDirectory {
+        path: folder.to_owned(),
+        source,
+    })?;
+    match rustix::fs::statfs(folder)
+        .ok()
+        .and_then(|system| network(system.f_type as u32))
+    {
+        Some(kind) => Err(OpenError::NetworkFileSystem {
+            path: path.to_owned(),
+            kind,
+        }),
         None => Ok(()),
     }
 }
@@ -87,14 +100,19 @@ struct Number {
 }
 
 fn number(conn: &mut SqliteConnection, text: &str) -> Result<i64, diesel::result::Error> {
-    diesel::sql_query(text).get_result::<Number>(conn).map(|row| row.number)
+    diesel::sql_query(text)
+        .get_result::<Number>(conn)
+        .map(|row| row.number)
 }
 
 fn check_owner(path: &Path, conn: &mut SqliteConnection) -> Result<(), OpenError> {
     let mut read = |text: &str| {
         number(conn, text).map_err(|error| match error.to_string() {
             reason if reason.contains("not a database") => OpenError::NotADatabase(path.to_owned()),
-            reason => OpenError::Refused { path: path.to_owned(), reason },
+            reason => OpenError::Refused {
+                path: path.to_owned(),
+                reason,
+            },
         })
     };
     let tables = read("SELECT count(*) AS number FROM sqlite_schema")?;
@@ -109,7 +127,10 @@ fn check_owner(path: &Path, conn: &mut SqliteConnection) -> Result<(), OpenError
 }
 
 fn migrate(path: &Path, conn: &mut SqliteConnection) -> Result<(), OpenError> {
-    let failed = |reason: String| OpenError::Migration { path: path.to_owned(), reason };
+    let failed = |reason: String| OpenError::Migration {
+        path: path.to_owned(),
+        reason,
+    };
     let mut last = String::new();
     for _ in 0..TRIES {
         // Another process may be migrating too: then ours fails, and there is nothing left to do.
@@ -124,15 +145,30 @@ fn migrate(path: &Path, conn: &mut SqliteConnection) -> Result<(), OpenError> {
 }
 
 fn check_version(path: &Path, conn: &mut SqliteConnection) -> Result<(), OpenError> {
-    let failed = |reason: String| OpenError::Migration { path: path.to_owned(), reason };
-    let applied = conn.applied_migrations().map_err(|error| failed(error.to_string()))?;
-    let known: Vec<Box<dyn Migration<Sqlite>>> =
-        MIGRATIONS.migrations().map_err(|error| failed(error.to_string()))?;
+    let failed = |reason: String| OpenError::Migration {
+        path: path.to_owned(),
+        reason,
+    };
+    let applied = conn
+        .applied_migrations()
+        .map_err(|error| failed(error.to_string()))?;
+    let known: Vec<Box<dyn Migration<Sqlite>>> = MIGRATIONS
+        .migrations()
+        .map_err(|error| failed(error.to_string()))?;
     let newest = |versions: Vec<String>| versions.into_iter().max().unwrap_or_default();
     let found = newest(applied.iter().map(ToString::to_string).collect());
-    let known = newest(known.iter().map(|m| m.name().version().to_string()).collect());
+    let known = newest(
+        known
+            .iter()
+            .map(|m| m.name().version().to_string())
+            .collect(),
+    );
     match found > known {
-        true => Err(OpenError::Newer { path: path.to_owned(), found, known }),
+        true => Err(OpenError::Newer {
+            path: path.to_owned(),
+            found,
+            known,
+        }),
         false => Ok(()),
     }
 }

@@ -82,6 +82,7 @@ fn run(path: PathBuf, busy: Duration, looks: &Mutex<Receiver<Look>>) {
 fn open(path: &std::path::Path, busy: Duration) -> Result<Conn, Error> {
     let unavailable = |error: String| Error::Unavailable(error);
     let mut conn = connect(path, busy).map_err(|error| unavailable(error.to_string()))?;
-    conn.batch_execute("PRAGMA query_only = ON").map_err(|error| unavailable(error.to_string()))?;
+    conn.batch_execute("PRAGMA query_only = ON")
+        .map_err(|error| unavailable(error.to_string()))?;
     Ok(Conn::with_runtime(conn, Inline))
 }

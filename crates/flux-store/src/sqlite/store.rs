@@ -35,7 +35,9 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { busy_timeout: Duration::from_secs(5) }
+        Options {
+            busy_timeout: Duration::from_secs(5),
+        }
     }
 }
 
@@ -65,7 +67,10 @@ impl SqliteStore {
     /// The members port, on a thread and connection of its own.
     #[must_use]
     pub fn members(&self) -> Arc<dyn Members> {
-        Arc::new(SqliteMembers(Writer::start(self.path.clone(), self.options.busy_timeout)))
+        Arc::new(SqliteMembers(Writer::start(
+            self.path.clone(),
+            self.options.busy_timeout,
+        )))
     }
 
     /// How much the writer has done.
@@ -76,7 +81,9 @@ impl SqliteStore {
 }
 
 fn unexpected<T>() -> Result<T, Error> {
-    Err(Error::Internal("the writer answered another question".to_owned()))
+    Err(Error::Internal(
+        "the writer answered another question".to_owned(),
+    ))
 }
 
 #[async_trait]
@@ -103,7 +110,9 @@ impl Branches for SqliteStore {
     }
 
     async fn owned(&self, owner: Incarnation) -> Result<Vec<(BranchId, Epoch)>, Error> {
-        self.readers.read(move |conn| block_on(branches::owned(conn, owner))).await
+        self.readers
+            .read(move |conn| block_on(branches::owned(conn, owner)))
+            .await
     }
 }
 
@@ -124,48 +133,69 @@ impl Runs for SqliteStore {
     }
 
     async fn run(&self, id: RunId) -> Result<Option<RunRecord>, Error> {
-        self.readers.read(move |conn| block_on(runs::run(conn, id))).await
+        self.readers
+            .read(move |conn| block_on(runs::run(conn, id)))
+            .await
     }
 
     async fn list(&self, filter: RunFilter) -> Result<Vec<RunRecord>, Error> {
-        self.readers.read(move |conn| block_on(runs::list(conn, &filter))).await
+        self.readers
+            .read(move |conn| block_on(runs::list(conn, &filter)))
+            .await
     }
 
     async fn branches(&self, run: RunId) -> Result<Vec<BranchRecord>, Error> {
-        self.readers.read(move |conn| block_on(branches::of_run(conn, run))).await
+        self.readers
+            .read(move |conn| block_on(branches::of_run(conn, run)))
+            .await
     }
 
     async fn history(&self, run: RunId) -> Result<Vec<HistoryRecord>, Error> {
-        self.readers.read(move |conn| block_on(history::of_run(conn, run))).await
+        self.readers
+            .read(move |conn| block_on(history::of_run(conn, run)))
+            .await
     }
 
     async fn failovers(&self, limit: u32) -> Result<Vec<FailoverRecord>, Error> {
-        self.readers.read(move |conn| block_on(history::failovers(conn, limit))).await
+        self.readers
+            .read(move |conn| block_on(history::failovers(conn, limit)))
+            .await
     }
 }
 
 #[async_trait]
 impl Definitions for SqliteStore {
     async fn deploy(&self, definition: NewDefinition) -> Result<(), Error> {
-        self.writer.write(Write::Deploy(definition)).await.map(|_| ())
+        self.writer
+            .write(Write::Deploy(definition))
+            .await
+            .map(|_| ())
     }
 
     async fn source(&self, chart: &ChartId) -> Result<Option<String>, Error> {
         let chart = chart.clone();
-        self.readers.read(move |conn| block_on(definitions::source(conn, &chart))).await
+        self.readers
+            .read(move |conn| block_on(definitions::source(conn, &chart)))
+            .await
     }
 
     async fn find(&self, name: &WorkflowName) -> Result<Option<ChartId>, Error> {
         let name = name.clone();
-        self.readers.read(move |conn| block_on(definitions::find(conn, &name))).await
+        self.readers
+            .read(move |conn| block_on(definitions::find(conn, &name)))
+            .await
     }
 
     async fn definitions(&self) -> Result<Vec<DefinitionRecord>, Error> {
-        self.readers.read(move |conn| block_on(definitions::all(conn))).await
+        self.readers
+            .read(move |conn| block_on(definitions::all(conn)))
+            .await
     }
 
     async fn schedules(&self) -> Result<Vec<ScheduleRecord>, Error> {
-        self.readers.read(move |conn| block_on(definitions::schedules(conn))).await
+        self.readers
+            .read(move |conn| block_on(definitions::schedules(conn)))
+            .await
     }
 
     async fn fire(&self, firing: Firing) -> Result<bool, Error> {
@@ -216,7 +246,14 @@ impl Members for SqliteMembers {
         now: Timestamp,
     ) -> Result<bool, Error> {
         let evidence = evidence.to_owned();
-        self.yes(Write::Convict { who, seen: seen_seq, by, evidence, now }).await
+        self.yes(Write::Convict {
+            who,
+            seen: seen_seq,
+            by,
+            evidence,
+            now,
+        })
+        .await
     }
 
     async fn take_over(
@@ -227,7 +264,16 @@ impl Members for SqliteMembers {
         poison_limit: u32,
         now: Timestamp,
     ) -> Result<Vec<Takeover>, Error> {
-        match self.0.write(Write::TakeOver { dead, limit, poison_limit, now }).await? {
+        match self
+            .0
+            .write(Write::TakeOver {
+                dead,
+                limit,
+                poison_limit,
+                now,
+            })
+            .await?
+        {
             Answer::Takeovers(takeovers) => Ok(takeovers),
             _ => unexpected(),
         }

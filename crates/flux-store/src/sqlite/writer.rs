@@ -44,8 +44,19 @@ pub(crate) enum Write {
     Join(NewMember, u32, Timestamp),
     Heartbeat(Incarnation, Timestamp),
     Members,
-    Convict { who: Incarnation, seen: u64, by: Incarnation, evidence: String, now: Timestamp },
-    TakeOver { dead: Incarnation, limit: u32, poison_limit: u32, now: Timestamp },
+    Convict {
+        who: Incarnation,
+        seen: u64,
+        by: Incarnation,
+        evidence: String,
+        now: Timestamp,
+    },
+    TakeOver {
+        dead: Incarnation,
+        limit: u32,
+        poison_limit: u32,
+        now: Timestamp,
+    },
     Drain(Incarnation),
     Leave(Incarnation),
 }
@@ -97,7 +108,12 @@ impl Writer {
     pub(crate) fn start(path: PathBuf, busy: Duration) -> Writer {
         let (requests, receiver) = channel();
         let counters = Arc::new(Counters::default());
-        let thread = Thread { path, busy, conn: None, counters: Arc::clone(&counters) };
+        let thread = Thread {
+            path,
+            busy,
+            conn: None,
+            counters: Arc::clone(&counters),
+        };
         let started = std::thread::Builder::new()
             .name("flux-writer".to_owned())
             .spawn(move || thread.run(&receiver));
@@ -111,7 +127,9 @@ impl Writer {
     pub(crate) async fn write(&self, write: Write) -> Result<Answer, Error> {
         let (answer, answered) = oneshot::channel();
         let gone = || Error::Unavailable("the store's writer has ended".to_owned());
-        self.requests.send(Request { write, answer }).map_err(|_| gone())?;
+        self.requests
+            .send(Request { write, answer })
+            .map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
 
@@ -196,7 +214,9 @@ impl Thread {
             let opened = opened.map_err(|error| Error::Unavailable(error.to_string()))?;
             self.conn = Some(Conn::with_runtime(opened, Inline));
         }
-        self.conn.as_mut().ok_or_else(|| Error::Unavailable("no connection".to_owned()).into())
+        self.conn
+            .as_mut()
+            .ok_or_else(|| Error::Unavailable("no connection".to_owned()).into())
     }
 }
 
@@ -248,10 +268,19 @@ async fn of_members(conn: &mut Conn, write: &Write) -> Result<Answer, Fail> {
         Write::Join(m, limit, now) => Answer::Joined(members::join(conn, m, *limit, *now).await?),
         Write::Heartbeat(me, now) => Answer::Yes(members::heartbeat(conn, *me, *now).await?),
         Write::Members => Answer::Members(members::members(conn).await?),
-        Write::Convict { who, seen, by, evidence, now } => {
-            Answer::Yes(members::convict(conn, *who, *seen, *by, evidence, *now).await?)
-        }
-        Write::TakeOver { dead, limit, poison_limit, now } => {
+        Write::Convict {
+            who,
+            seen,
+            by,
+            evidence,
+            now,
+        } => Answer::Yes(members::convict(conn, *who, *seen, *by, evidence, *now).await?),
+        Write::TakeOver {
+            dead,
+            limit,
+            poison_limit,
+            now,
+        } => {
             let mut fx = Effects::at(*now);
             let freed = takeover::take_over(conn, &mut fx, *dead, *limit, *poison_limit).await?;
             Answer::Takeovers(freed)

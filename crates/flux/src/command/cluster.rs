@@ -5,7 +5,7 @@ use crate::exit::Failure;
 use crate::output::{self, Format};
 use crate::wiring;
 use flux_core::clock::{Clock, Timestamp};
-use flux_core::ports::members::{Member, MemberState, Members};
+use flux_core::ports::members::{Member, MemberState};
 use flux_core::ports::runs::Runs;
 use flux_failover::SystemClock;
 use serde_json::{Value, json};
@@ -45,7 +45,12 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
                 return Ok(());
             }
             let rows = all.iter().map(|f| {
-                vec![f.at.to_string(), f.from_name.clone(), f.branches.to_string(), f.evidence.clone()]
+                vec![
+                    f.at.to_string(),
+                    f.from_name.clone(),
+                    f.branches.to_string(),
+                    f.evidence.clone(),
+                ]
             });
             output::table(&["at", "engine", "branches", "evidence"], rows.collect());
         }
@@ -95,9 +100,23 @@ fn status(members: &[Member], format: Format, now: Timestamp) {
             format!("{}/{}", member.host, member.pid),
         ]
     });
-    output::table(&["engine", "state", "heartbeat", "window", "running", "host/pid"], rows.collect());
-    let differ = members.iter().any(|member| member.window != members[0].window);
+    output::table(
+        &[
+            "engine",
+            "state",
+            "heartbeat",
+            "window",
+            "running",
+            "host/pid",
+        ],
+        rows.collect(),
+    );
+    let differ = members
+        .iter()
+        .any(|member| member.window != members[0].window);
     if differ {
-        output::note("warning: the engines have different failover time windows; each is judged by its own");
+        output::note(
+            "warning: the engines have different failover time windows; each is judged by its own",
+        );
     }
 }

@@ -22,7 +22,9 @@ pub fn run(args: &Args, flags: &Flags) -> Result<(), Failure> {
     let config = load(flags)?;
     match args {
         Args::Check => output::note("the configuration is right"),
-        Args::Show { output: Format::Json } => {
+        Args::Show {
+            output: Format::Json,
+        } => {
             let keys: Vec<Value> = KEYS
                 .iter()
                 .map(|key| {

@@ -33,10 +33,19 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     stage.say("three engines on one file: ada, brian, grace (failover time window 3 s)");
     stage.flux(&["submit", "demo.yaml", "--count", &args.runs.to_string()])?;
-    stage.say(&format!("submitted {} runs, each with two branches of three steps", args.runs));
+    stage.say(&format!(
+        "submitted {} runs, each with two branches of three steps",
+        args.runs
+    ));
     let victim = stage.busy_engine()?;
-    let index = ["ada", "brian", "grace"].iter().position(|name| *name == victim).unwrap_or(0);
-    stage.say(&format!("{victim} runs branches: SIGKILL to process {}", engines[index].0.id()));
+    let index = ["ada", "brian", "grace"]
+        .iter()
+        .position(|name| *name == victim)
+        .unwrap_or(0);
+    stage.say(&format!(
+        "{victim} runs branches: SIGKILL to process {}",
+        engines[index].0.id()
+    ));
     engines[index].kill();
     let evidence = stage.takeover(&victim)?;
     stage.say(&evidence);
@@ -74,11 +83,17 @@ impl Stage {
         let failed = |error| Failure::new(1, format!("cannot make a temporary folder: {error}"));
         let folder = tempfile::tempdir().map_err(failed)?;
         std::fs::write(folder.path().join("demo.yaml"), DEFINITION).map_err(failed)?;
-        Ok(Stage { folder, begin: Instant::now() })
+        Ok(Stage {
+            folder,
+            begin: Instant::now(),
+        })
     }
 
     fn say(&self, text: &str) {
-        output::data(&format!("{:6.1}s  {text}", self.begin.elapsed().as_secs_f64()));
+        output::data(&format!(
+            "{:6.1}s  {text}",
+            self.begin.elapsed().as_secs_f64()
+        ));
     }
 
     fn command(&self, args: &[&str]) -> Result<Command, Failure> {
@@ -103,7 +118,10 @@ impl Stage {
         self.until(&format!("{name} has joined"), || {
             let status = self.json(&["cluster", "status", "-o", "json"])?;
             let engines = status["engines"].as_array().cloned().unwrap_or_default();
-            Ok(engines.iter().any(|engine| engine["name"] == name).then_some(()))
+            Ok(engines
+                .iter()
+                .any(|engine| engine["name"] == name)
+                .then_some(()))
         })?;
         Ok(engine)
     }
@@ -139,7 +157,9 @@ impl Stage {
         self.until("an engine runs something", || {
             let status = self.json(&["cluster", "status", "-o", "json"])?;
             let engines = status["engines"].as_array().cloned().unwrap_or_default();
-            let busiest = engines.iter().max_by_key(|engine| engine["running"].as_u64());
+            let busiest = engines
+                .iter()
+                .max_by_key(|engine| engine["running"].as_u64());
             Ok(busiest
                 .filter(|engine| engine["running"].as_u64() > Some(0))
                 .and_then(|engine| engine["name"].as_str().map(str::to_owned)))

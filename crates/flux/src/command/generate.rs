@@ -28,7 +28,8 @@ pub fn completions(args: &Completions) -> Result<(), Failure> {
 }
 
 pub fn man(args: &Man) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::new(1, format!("cannot write the pages: {error}"));
+    let failed =
+        |error: std::io::Error| Failure::new(1, format!("cannot write the pages: {error}"));
     match &args.dir {
         Some(dir) => {
             std::fs::create_dir_all(dir).map_err(failed)?;
@@ -37,7 +38,9 @@ pub fn man(args: &Man) -> Result<(), Failure> {
         }
         None => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(crate::Cli::command()).render(&mut page).map_err(failed)?;
+            clap_mangen::Man::new(crate::Cli::command())
+                .render(&mut page)
+                .map_err(failed)?;
             output::data(String::from_utf8_lossy(&page).trim_end());
         }
     }

@@ -51,10 +51,20 @@ fn events(entry: &HistoryRecord) -> Value {
 fn sentence(event: &Value) -> String {
     let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
     let kind = text("type");
-    let what = if text("task").is_empty() { String::new() } else { format!(" {}", text("task")) };
+    let what = if text("task").is_empty() {
+        String::new()
+    } else {
+        format!(" {}", text("task"))
+    };
     let detail = match (&event["fault"], &event["attempt"]) {
         (Value::Object(fault), _) => {
-            format!(": {}", fault.get("detail").and_then(Value::as_str).unwrap_or_default())
+            format!(
+                ": {}",
+                fault
+                    .get("detail")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+            )
         }
         (_, Value::Number(attempt)) => format!(": attempt {attempt}"),
         _ if kind == "takeover" => format!(" {event}"),

@@ -14,14 +14,23 @@ const LONGEST: u64 = 4 << 20;
 /// Text of a file, or of standard input for `-`.
 pub fn text(file: &Path) -> Result<String, Failure> {
     let unreadable = |error: std::io::Error| {
-        Failure::new(NOT_FOUND, format!("cannot read {}: {error}", file.display()))
+        Failure::new(
+            NOT_FOUND,
+            format!("cannot read {}: {error}", file.display()),
+        )
     };
     let mut bytes = Vec::new();
     if file == Path::new("-") {
-        std::io::stdin().take(LONGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        std::io::stdin()
+            .take(LONGEST + 1)
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
     } else {
         let opened = std::fs::File::open(file).map_err(unreadable)?;
-        opened.take(LONGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        opened
+            .take(LONGEST + 1)
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
     }
     if bytes.len() as u64 > LONGEST {
         let message = format!("{} is longer than {LONGEST} bytes", file.display());
@@ -42,7 +51,10 @@ pub fn definition(file: &Path) -> Result<(Arc<Chart>, String), Failure> {
             }
             Ok((compiled.chart, source))
         }
-        Err(report) => Err(Failure::new(INVALID, format!("{name} is not valid\n{report}"))),
+        Err(report) => Err(Failure::new(
+            INVALID,
+            format!("{name} is not valid\n{report}"),
+        )),
     }
 }
 
@@ -72,8 +84,11 @@ impl Input {
                 .map(|()| value)
         });
         checked.map_err(|error| {
-            Failure::new(INVALID, format!("{from} is no JSON that can be taken: {error}"))
-                .help("for example --input '{\"day\": \"2026-11-23\"}'")
+            Failure::new(
+                INVALID,
+                format!("{from} is no JSON that can be taken: {error}"),
+            )
+            .help("for example --input '{\"day\": \"2026-11-23\"}'")
         })
     }
 }

@@ -64,10 +64,20 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
     }
     let rows = runs.iter().map(|run| {
         let ended = run.ended_at.map_or_else(String::new, |at| at.to_string());
-        let cells = [run.id.to_string(), run.name.to_string(), run.state.to_string()];
-        cells.into_iter().chain([run.started_at.to_string(), ended]).collect()
+        let cells = [
+            run.id.to_string(),
+            run.name.to_string(),
+            run.state.to_string(),
+        ];
+        cells
+            .into_iter()
+            .chain([run.started_at.to_string(), ended])
+            .collect()
     });
-    output::table(&["run", "workflow", "state", "started", "ended"], rows.collect());
+    output::table(
+        &["run", "workflow", "state", "started", "ended"],
+        rows.collect(),
+    );
     Ok(())
 }
 

@@ -105,9 +105,15 @@ async fn with_store(command: Command, config: Config) -> Result<(), Failure> {
 /// Logs go to standard error; an engine that runs in the foreground says more than a client.
 fn logging(command: &Command, config: &Config) {
     use tracing_subscriber::EnvFilter;
-    let default = if matches!(command, Command::Start(_)) { "info" } else { "error" };
+    let default = if matches!(command, Command::Start(_)) {
+        "info"
+    } else {
+        "error"
+    };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     if config.json_logs {
         logs.json().init();
     } else {
@@ -124,13 +130,21 @@ pub async fn find_run(store: &SqliteStore, text: &str) -> Result<RunRecord, Fail
     if let Ok(id) = text.parse::<RunId>() {
         return store.run(id).await?.ok_or_else(missing);
     }
-    let all = store.list(RunFilter { limit: 10_000, ..RunFilter::default() }).await?;
-    let mut found = all.into_iter().filter(|run| run.id.to_string().starts_with(text));
+    let all = store
+        .list(RunFilter {
+            limit: 10_000,
+            ..RunFilter::default()
+        })
+        .await?;
+    let mut found = all
+        .into_iter()
+        .filter(|run| run.id.to_string().starts_with(text));
     match (found.next(), found.next()) {
         (Some(run), None) if !text.is_empty() => Ok(run),
-        (Some(_), Some(_)) => {
-            Err(Failure::new(NOT_FOUND, format!("several runs begin with `{text}`")))
-        }
+        (Some(_), Some(_)) => Err(Failure::new(
+            NOT_FOUND,
+            format!("several runs begin with `{text}`"),
+        )),
         _ => Err(missing()),
     }
 }

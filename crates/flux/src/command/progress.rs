@@ -21,7 +21,10 @@ impl Progress {
                 match events.recv().await {
                     Ok(event) => {
                         for line in lines(run, &event) {
-                            output::note(&format!("{:8.2}s  {line}", begin.elapsed().as_secs_f64()));
+                            output::note(&format!(
+                                "{:8.2}s  {line}",
+                                begin.elapsed().as_secs_f64()
+                            ));
                         }
                     }
                     Err(RecvError::Lagged(missed)) => output::note(&format!("... {missed} more")),
@@ -40,19 +43,32 @@ impl Drop for Progress {
 
 fn lines(run: RunId, event: &EngineEvent) -> Vec<String> {
     match event {
-        EngineEvent::ActionStarted { task, attempt: 1, .. } => vec![format!("> {task}")],
+        EngineEvent::ActionStarted {
+            task, attempt: 1, ..
+        } => vec![format!("> {task}")],
         EngineEvent::ActionStarted { task, attempt, .. } => {
             vec![format!("> {task} (attempt {attempt})")]
         }
-        EngineEvent::ActionEnded { task, fault: None, took, .. } => {
+        EngineEvent::ActionEnded {
+            task,
+            fault: None,
+            took,
+            ..
+        } => {
             vec![format!("+ {task} in {:.2} s", took.as_secs_f64())]
         }
-        EngineEvent::ActionEnded { task, fault: Some(fault), .. } => {
+        EngineEvent::ActionEnded {
+            task,
+            fault: Some(fault),
+            ..
+        } => {
             vec![format!("! {task}: {fault}")]
         }
         EngineEvent::Committed { history, .. } => history.iter().filter_map(happened).collect(),
         EngineEvent::Claimed { lost, run: of, .. } if *lost > 0 && *of == run => {
-            vec![format!("taken over at its commit point (owners lost: {lost})")]
+            vec![format!(
+                "taken over at its commit point (owners lost: {lost})"
+            )]
         }
         EngineEvent::SteppedDown(_) => {
             vec!["lost contact with the store for too long; stopped, joining again".to_owned()]
@@ -63,9 +79,9 @@ fn lines(run: RunId, event: &EngineEvent) -> Vec<String> {
 
 fn happened(happened: &Happened) -> Option<String> {
     match happened {
-        Happened::Retry { task, attempt, due, .. } => {
-            Some(format!("~ {task}: attempt {attempt} at {due}"))
-        }
+        Happened::Retry {
+            task, attempt, due, ..
+        } => Some(format!("~ {task}: attempt {attempt} at {due}")),
         Happened::Caught { task, .. } => Some(format!("~ {task}: caught")),
         Happened::Waiting { task, .. } => Some(format!(". {task}: waiting")),
         Happened::Skipped { task, .. } => Some(format!("- {task}: skipped")),

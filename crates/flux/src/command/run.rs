@@ -10,7 +10,7 @@ use crate::output;
 use crate::wiring;
 use flux_core::clock::Clock;
 use flux_core::ids::RunId;
-use flux_core::ports::members::{Members, MemberState};
+use flux_core::ports::members::MemberState;
 use flux_core::ports::runs::Runs;
 use flux_engine::{RunOptions, deploy, new_run};
 use flux_failover::SystemClock;
@@ -83,8 +83,10 @@ pub async fn run(args: Args, mut config: Config) -> Result<(), Failure> {
     drop(progress);
     match ended {
         Some(record) => submit::report(&record?),
-        None => Err(Failure::new(TIMEOUT, format!("run {id} has not ended in time"))
-            .help(format!("flux run --resume {id}"))),
+        None => Err(
+            Failure::new(TIMEOUT, format!("run {id} has not ended in time"))
+                .help(format!("flux run --resume {id}")),
+        ),
     }
 }
 
@@ -103,7 +105,10 @@ async fn begin(store: &Arc<SqliteStore>, args: &Args) -> Result<RunId, Failure> 
     let value = args.input.read()?;
     deploy(&**store, &chart, &source, false, SystemClock.now()).await?;
     let traceparent = std::env::var("TRACEPARENT").ok();
-    let options = RunOptions { traceparent, ..RunOptions::default() };
+    let options = RunOptions {
+        traceparent,
+        ..RunOptions::default()
+    };
     let mut run = new_run(&chart, &value, options, SystemClock.now());
     run.pool = Some(pool(run.id));
     let id = run.id;
@@ -119,16 +124,23 @@ async fn resume(store: &Arc<SqliteStore>, text: &str) -> Result<RunId, Failure> 
     let id = record.id;
     if record.state.is_final() {
         submit::report(&record)?;
-        return Err(Failure::new(CONFLICT, format!("run {id} has ended already; its output is above")));
+        return Err(Failure::new(
+            CONFLICT,
+            format!("run {id} has ended already; its output is above"),
+        ));
     }
     if record.pool != Some(pool(id)) {
-        return Err(Failure::new(CONFLICT, format!("run {id} was not started by `flux run`"))
-            .help("`flux start` runs an engine that takes it up"));
+        return Err(
+            Failure::new(CONFLICT, format!("run {id} was not started by `flux run`"))
+                .help("`flux start` runs an engine that takes it up"),
+        );
     }
     let branches = store.branches(id).await?;
     let members = store.members().members().await?;
     for branch in branches {
-        let owner = members.iter().find(|member| Some(member.incarnation) == branch.owner);
+        let owner = members
+            .iter()
+            .find(|member| Some(member.incarnation) == branch.owner);
         if let Some(owner) = owner.filter(|owner| owner.state != MemberState::Dead) {
             output::note(&format!(
                 "{} is still owned by engine {}; unless it is alive, it is taken over once its \

@@ -36,7 +36,10 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
     let data: serde_json::Value = serde_json::from_str(&args.data)
         .map_err(|error| Failure::new(INVALID, format!("--data is no JSON: {error}")))?;
     let now = SystemClock.now();
-    let id = args.id.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
+    let id = args
+        .id
+        .clone()
+        .unwrap_or_else(|| Uuid::now_v7().to_string());
     let source = "flux:/cli".to_owned();
     let json = serde_json::json!({
         "specversion": "1.0",
@@ -46,13 +49,21 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
         "time": now.to_string(),
         "data": data,
     });
-    let event = Event { id, source, kind: args.kind.clone(), json: json.to_string() };
+    let event = Event {
+        id,
+        source,
+        kind: args.kind.clone(),
+        json: json.to_string(),
+    };
     match store.signal(run.id, event, now).await? {
         Signalled::Accepted => output::note(&format!("run {} has the event", run.id)),
         Signalled::Duplicate => output::note("the same event came before; nothing changed"),
         Signalled::NotFound => return Err(Failure::new(NOT_FOUND, "the run is gone")),
         Signalled::Ended(state) => {
-            return Err(Failure::new(CONFLICT, format!("run {} has ended: {state}", run.id)));
+            return Err(Failure::new(
+                CONFLICT,
+                format!("run {} has ended: {state}", run.id),
+            ));
         }
     }
     Ok(())

@@ -58,7 +58,8 @@ pub struct Stop {
 impl Stop {
     pub fn new() -> Result<Stop, Failure> {
         let listen = |kind| {
-            signal(kind).map_err(|error| Failure::new(1, format!("cannot listen to signals: {error}")))
+            signal(kind)
+                .map_err(|error| Failure::new(1, format!("cannot listen to signals: {error}")))
         };
         Ok(Stop {
             interrupt: listen(SignalKind::interrupt())?,

@@ -33,7 +33,12 @@ pub struct Args {
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
     /// How many runs to start
-    #[arg(long, default_value_t = 1, value_name = "N", conflicts_with = "request_id")]
+    #[arg(
+        long,
+        default_value_t = 1,
+        value_name = "N",
+        conflicts_with = "request_id"
+    )]
     count: u32,
     /// Wait for the end, and print the output
     #[arg(long)]
@@ -59,7 +64,13 @@ pub async fn run(args: Args, config: &Config) -> Result<(), Failure> {
             .map(|_| new_run(&chart, &value, options.clone(), SystemClock.now()))
             .collect();
         left -= batch.len() as u32;
-        ids.extend(store.submit(batch).await?.into_iter().map(|submitted| submitted.run));
+        ids.extend(
+            store
+                .submit(batch)
+                .await?
+                .into_iter()
+                .map(|submitted| submitted.run),
+        );
     }
     if !args.wait {
         for id in &ids {
@@ -67,7 +78,9 @@ pub async fn run(args: Args, config: &Config) -> Result<(), Failure> {
         }
         return Ok(());
     }
-    let deadline = args.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let deadline = args
+        .timeout
+        .map(|seconds| Instant::now() + Duration::from_secs(seconds));
     for id in ids {
         report(&ended(&store, id, deadline).await?)?;
     }
@@ -81,8 +94,11 @@ async fn chart(store: &Arc<SqliteStore>, definition: &str) -> Result<Arc<Chart>,
         return Ok(chart);
     }
     let missing = || {
-        Failure::new(NOT_FOUND, format!("there is no file and no deployed definition `{definition}`"))
-            .help("`flux workflow list` shows the deployed ones")
+        Failure::new(
+            NOT_FOUND,
+            format!("there is no file and no deployed definition `{definition}`"),
+        )
+        .help("`flux workflow list` shows the deployed ones")
     };
     let (namespace, rest) = definition.split_once('/').ok_or_else(missing)?;
     let (name, version) = rest.split_once(':').unwrap_or((rest, "latest"));
@@ -93,7 +109,9 @@ async fn chart(store: &Arc<SqliteStore>, definition: &str) -> Result<Arc<Chart>,
     };
     let id = store.find(&name).await?.ok_or_else(missing)?;
     let source = store.source(&id).await?.ok_or_else(missing)?;
-    flux_lang::Language.compile(&source).map_err(|report| Failure::new(1, report))
+    flux_lang::Language
+        .compile(&source)
+        .map_err(|report| Failure::new(1, report))
 }
 
 /// Waits for the end of a run.
@@ -124,12 +142,14 @@ pub fn report(record: &RunRecord) -> Result<(), Failure> {
             output::json(&value);
             Ok(())
         }
-        Some(Outcome::Faulted { fault }) => {
-            Err(Failure::new(FAULTED, format!("run {} faulted: {fault}", record.id))
-                .help(format!("flux history {}", record.id)))
-        }
-        Some(Outcome::Cancelled) | None => {
-            Err(Failure::new(CANCELLED, format!("run {} was cancelled", record.id)))
-        }
+        Some(Outcome::Faulted { fault }) => Err(Failure::new(
+            FAULTED,
+            format!("run {} faulted: {fault}", record.id),
+        )
+        .help(format!("flux history {}", record.id))),
+        Some(Outcome::Cancelled) | None => Err(Failure::new(
+            CANCELLED,
+            format!("run {} was cancelled", record.id),
+        )),
     }
 }

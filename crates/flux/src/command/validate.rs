@@ -37,7 +37,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             if !report.is_empty() {
                 output::note(&report.to_string());
             }
-            output::data(&format!("{name}: {}", if valid { "valid" } else { "NOT VALID" }));
+            output::data(&format!(
+                "{name}: {}",
+                if valid { "valid" } else { "NOT VALID" }
+            ));
         }
         results.push(serde_json::json!({"file": name, "valid": valid, "diagnostics": report}));
     }

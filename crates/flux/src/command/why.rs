@@ -7,7 +7,7 @@ use crate::output;
 use crate::wiring;
 use flux_core::branch::BranchState;
 use flux_core::clock::{Clock, Timestamp};
-use flux_core::ports::members::{Member, MemberState, Members};
+use flux_core::ports::members::{Member, MemberState};
 use flux_core::ports::runs::{BranchRecord, Outcome, RunRecord, Runs};
 use flux_failover::SystemClock;
 
@@ -58,7 +58,9 @@ fn reason(run: &RunRecord, branch: &BranchRecord, members: &[Member], now: Times
 }
 
 fn running(branch: &BranchRecord, members: &[Member], now: Timestamp) -> String {
-    let owner = members.iter().find(|member| Some(member.incarnation) == branch.owner);
+    let owner = members
+        .iter()
+        .find(|member| Some(member.incarnation) == branch.owner);
     let Some(owner) = owner else {
         return "its engine is gone; it is taken over within one window".to_owned();
     };
@@ -82,9 +84,15 @@ fn ready(run: &RunRecord, branch: &BranchRecord, members: &[Member], now: Timest
         return format!("due at {due}");
     }
     if run.pool.is_some() {
-        return format!("only the `flux run` that started it works on it; flux run --resume {}", run.id);
+        return format!(
+            "only the `flux run` that started it works on it; flux run --resume {}",
+            run.id
+        );
     }
-    let alive = members.iter().filter(|member| member.state == MemberState::Alive).count();
+    let alive = members
+        .iter()
+        .filter(|member| member.state == MemberState::Alive)
+        .count();
     match alive {
         0 => "ready, but no engine is alive; `flux start` starts one".to_owned(),
         count => format!("ready; the {count} engines that are alive have no free slot for it yet"),
@@ -94,7 +102,10 @@ fn ready(run: &RunRecord, branch: &BranchRecord, members: &[Member], now: Timest
 fn waiting(run: &RunRecord, branch: &BranchRecord) -> String {
     let mut waits = Vec::new();
     if branch.awaits_signals {
-        waits.push(format!("an event; `flux signal {} TYPE --data JSON` sends one", run.id));
+        waits.push(format!(
+            "an event; `flux signal {} TYPE --data JSON` sends one",
+            run.id
+        ));
     }
     if branch.awaits_join {
         waits.push("its branches or its sub-workflow".to_owned());
@@ -102,5 +113,12 @@ fn waiting(run: &RunRecord, branch: &BranchRecord) -> String {
     if let Some(due) = branch.due_at {
         waits.push(format!("its time, {due}"));
     }
-    format!("waits for {}", if waits.is_empty() { "nothing".into() } else { waits.join(", or ") })
+    format!(
+        "waits for {}",
+        if waits.is_empty() {
+            "nothing".into()
+        } else {
+            waits.join(", or ")
+        }
+    )
 }

@@ -57,7 +57,11 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
             for file in files {
                 let (chart, source) = input::definition(file)?;
                 deploy(&*store, &chart, &source, true, SystemClock.now()).await?;
-                let scheduled = if chart.schedule.is_some() { ", its schedule is active" } else { "" };
+                let scheduled = if chart.schedule.is_some() {
+                    ", its schedule is active"
+                } else {
+                    ""
+                };
                 output::data(&format!("deployed {}{scheduled}", chart.name));
             }
         }
@@ -66,12 +70,16 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
             if *output == Format::Json {
                 let all: Vec<Value> = all
                     .iter()
-                    .map(|d| json!({"name": d.name, "id": d.chart, "deployed_at": d.at.to_string()}))
+                    .map(
+                        |d| json!({"name": d.name, "id": d.chart, "deployed_at": d.at.to_string()}),
+                    )
                     .collect();
                 output::json(&json!({ "workflows": all }));
                 return Ok(());
             }
-            let rows = all.iter().map(|d| vec![d.name.to_string(), d.at.to_string()]);
+            let rows = all
+                .iter()
+                .map(|d| vec![d.name.to_string(), d.at.to_string()]);
             output::table(&["workflow", "deployed"], rows.collect());
         }
     }
@@ -83,7 +91,9 @@ pub async fn schedules(args: &ScheduleArgs, config: &Config) -> Result<(), Failu
     let all = store.schedules().await?;
     let text = |at: Option<Timestamp>| at.map_or("after its run".into(), |at| at.to_string());
     match args {
-        ScheduleArgs::List { output: Format::Json } => {
+        ScheduleArgs::List {
+            output: Format::Json,
+        } => {
             let all: Vec<Value> = all
                 .iter()
                 .map(|s| json!({"name": s.name, "due_at": s.due_at.map(|at| at.to_string()), "last_run": s.last_run.map(|id| id.to_string())}))
@@ -95,7 +105,9 @@ pub async fn schedules(args: &ScheduleArgs, config: &Config) -> Result<(), Failu
             output::table(&["workflow", "due"], rows.collect());
         }
         ScheduleArgs::Next { name, count } => {
-            let found = all.iter().find(|s| format!("{}/{}", s.name.namespace, s.name.name) == *name);
+            let found = all
+                .iter()
+                .find(|s| format!("{}/{}", s.name.namespace, s.name.name) == *name);
             let record = found.ok_or_else(|| {
                 Failure::new(NOT_FOUND, format!("there is no schedule `{name}`"))
                     .help("`flux schedule list` shows them")
@@ -108,7 +120,10 @@ pub async fn schedules(args: &ScheduleArgs, config: &Config) -> Result<(), Failu
             for _ in 0..*count {
                 let Some(at) = due else { break };
                 output::data(&at.to_string());
-                due = chart.schedule.as_ref().and_then(|schedule| next_after(schedule, at));
+                due = chart
+                    .schedule
+                    .as_ref()
+                    .and_then(|schedule| next_after(schedule, at));
             }
         }
     }
