@@ -72,7 +72,7 @@ async fn play(scenario: &Scenario, stub: &Stub) {
         let text = step.text.as_str();
         if text.starts_with("a workflow with definition") {
             definition = step.doc.as_ref().unwrap().text.clone();
-        } else if text.starts_with("given the workflow input is") {
+        } else if text.contains("the workflow input is") {
             input = yaml(step).to_string();
         } else if text == "the workflow is executed" {
             record = Some(house.run(&definition, &input).await);

@@ -214,8 +214,8 @@ async fn a_sub_workflow_gives_its_output_and_its_error() {
     house.deploy(&workflow("child", child)).await;
     let call = "{ run: { workflow: { namespace: test, name: child, version: '1.0.0', input: { n: '${ .n }' } } } }";
     let parent = format!("do:\n  - ask: {call}\n");
-    let record = house.run(&workflow("parent", &parent), r#"{"n":8}"#).await;
-    assert_eq!(output(&record), json!({"half": 4}));
+    let record = house.run(&workflow("parent", &parent), r#"{"n":7}"#).await;
+    assert_eq!(output(&record), json!({"half": 3.5}));
     let record = house.run(&workflow("parent", &parent), r#"{"n":80}"#).await;
     assert_eq!(fault(&record).instance.as_deref(), Some("/do/0/ask"));
 }
