@@ -8,7 +8,7 @@ use flux_core::ids::Incarnation;
 use flux_core::ports::branches::{ClaimRequest, Claims};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, TryAcquireError};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -78,10 +78,7 @@ impl Claimer {
     fn hand_out(&self, claims: Claims) {
         for claimed in claims.branches {
             // Only this task takes slots, so that there are as many as were free above.
-            let slot = match Arc::clone(&self.slots).try_acquire_owned() {
-                Ok(slot) => Some(slot),
-                Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => None,
-            };
+            let slot = Arc::clone(&self.slots).try_acquire_owned().ok();
             let (run, branch) = (claimed.run, claimed.branch);
             let event = EngineEvent::Claimed {
                 run,

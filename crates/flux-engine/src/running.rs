@@ -81,14 +81,14 @@ impl Stop {
 /// All branches of this engine.
 pub(crate) struct Running {
     standing: watch::Sender<Standing>,
-    branches: Arc<Mutex<HashMap<BranchId, (Epoch, watch::Sender<bool>)>>>,
+    branches: Arc<Mutex<Table>>,
 }
 
 /// Removes the branch when its worker is done.
 pub(crate) struct Entry {
     branch: BranchId,
     epoch: Epoch,
-    branches: Arc<Mutex<HashMap<BranchId, (Epoch, watch::Sender<bool>)>>>,
+    branches: Arc<Mutex<Table>>,
 }
 
 impl Running {

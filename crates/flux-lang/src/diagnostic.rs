@@ -166,11 +166,7 @@ impl Diagnostic {
     /// and control characters become spaces, so that the caret stands where it should.
     fn window(&self) -> (String, usize) {
         let column = (self.column as usize).saturating_sub(1);
-        let skipped = if column > MAX_EXCERPT / 2 {
-            column - MAX_EXCERPT / 2
-        } else {
-            0
-        };
+        let skipped = column.saturating_sub(MAX_EXCERPT / 2);
         let shown = self.excerpt.chars().skip(skipped).take(MAX_EXCERPT);
         let line = shown
             .map(|c| if c.is_control() { ' ' } else { c })

@@ -1,9 +1,5 @@
 //! The only place that writes to standard output and standard error.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "commands print here, and only here"
-)]
+#![expect(clippy::print_stderr, reason = "commands print here, and only here")]
 
 use crate::exit::Failure;
 use std::io::Write;

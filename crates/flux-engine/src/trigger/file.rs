@@ -216,6 +216,10 @@ fn unreadable(path: &Path, error: &io::Error) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    #![expect(
+        clippy::disallowed_methods,
+        reason = "these tests date files by the real clock"
+    )]
     use super::*;
     use std::fs::{self, File};
     use std::time::SystemTime;

@@ -51,7 +51,8 @@ pub(crate) async fn of_run(conn: &mut Conn, run: RunId) -> Result<Vec<HistoryRec
 
 /// The engines that were declared dead, newest first.
 pub(crate) async fn failovers(conn: &mut Conn, limit: u32) -> Result<Vec<FailoverRecord>, Fail> {
-    let rows: Vec<(Vec<u8>, String, Vec<u8>, i64, String, i64)> = sql(FAILOVERS)
+    type Row = (Vec<u8>, String, Vec<u8>, i64, String, i64);
+    let rows: Vec<Row> = sql(FAILOVERS)
         .int(i64::from(limit))
         .rows::<(Binary, Text, Binary, BigInt, Text, BigInt)>()
         .load(conn)
