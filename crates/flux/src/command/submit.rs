@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// A definition's file, or NAMESPACE/NAME[:VERSION] of a deployed one
+    /// A definition's file, or NAMESPACE/NAME:VERSION of a deployed one (without version: the latest)
     definition: String,
     #[command(flatten)]
     input: Input,
