@@ -1,5 +1,6 @@
 //! The commands; this file only dispatches.
 
+mod bench;
 mod cluster;
 mod config;
 mod db;
@@ -52,6 +53,7 @@ pub enum Command {
     #[command(subcommand)]
     Db(db::Args),
     Demo(demo::Args),
+    Bench(bench::Args),
     /// Prints a shell completion script
     Completions(generate::Completions),
     /// Prints the manual page, or writes all of them to a folder
@@ -94,6 +96,7 @@ async fn with_store(command: Command, config: Config) -> Result<(), Failure> {
         Command::Schedule(args) => workflow::schedules(&args, &config).await,
         Command::Cluster(args) => cluster::run(&args, &config).await,
         Command::Db(args) => db::run(&args, &config),
+        Command::Bench(args) => bench::run(&args, config).await,
         Command::Validate(_)
         | Command::Completions(_)
         | Command::Man(_)

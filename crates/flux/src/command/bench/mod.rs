@@ -1,0 +1,107 @@
+//! `flux bench`
+
+mod engine;
+mod raw;
+mod report;
+
+use crate::config::Config;
+use crate::exit::Failure;
+use crate::output::{self, Format};
+use crate::wiring;
+use flux_core::chart::{Chart, Compiler};
+use flux_core::clock::Clock;
+use flux_core::value::{self, Value};
+use flux_engine::deploy;
+use flux_failover::SystemClock;
+use flux_store::SqliteStore;
+use report::{Figures, Memory};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Measures runs per second and latency of a workflow of three steps with a commit after each
+///
+/// Works on a store of its own in a temporary folder, with the settings that are in
+/// force. Three measurements in one sitting, because only their ratios mean something
+/// on a shared machine: the store alone (claim, three commits, no engine), the engine
+/// under load, and one run after the other on the idle engine.
+///
+/// Examples:
+///   flux bench
+///   flux bench --runs 100000 --in-flight 2000 -o json
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Runs of the load measurement
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Runs in flight at any moment of the load measurement
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    in_flight: u32,
+    /// Runs of the latency measurement, one after the other
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
+    singles: u32,
+    /// Where to put the temporary store; a folder on the disk that is to be measured
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// How to print
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Format,
+}
+
+const DEFINITION: &str = include_str!("workload.yaml");
+
+/// What every measurement works on.
+struct Bench {
+    store: Arc<SqliteStore>,
+    chart: Arc<Chart>,
+    input: Value,
+    config: Config,
+}
+
+pub async fn run(args: &Args, mut config: Config) -> Result<(), Failure> {
+    let failed = |error| Failure::new(1, format!("cannot make a temporary folder: {error}"));
+    let folder = match &args.folder {
+        Some(folder) => tempfile::tempdir_in(folder),
+        None => tempfile::tempdir(),
+    };
+    let folder = folder.map_err(failed)?;
+    config.database = folder.path().join("flux.db");
+    let store = wiring::store(&config)?;
+    let chart = flux_lang::Language
+        .compile(DEFINITION)
+        .map_err(|report| Failure::new(1, report))?;
+    deploy(&*store, &chart, DEFINITION, false, SystemClock.now()).await?;
+    let bench = Bench {
+        store,
+        chart,
+        input: value::parse(r#"{"order":4711,"customer":"Q-17","items":[1,2,3]}"#)
+            .map_err(|error| Failure::new(1, error.to_string()))?,
+        config,
+    };
+    let figures = measure(&bench, args).await?;
+    match args.output {
+        Format::Json => output::json(&figures.json()),
+        Format::Table => figures.table(),
+    }
+    Ok(())
+}
+
+async fn measure(bench: &Bench, args: &Args) -> Result<Figures, Failure> {
+    output::note(&format!("store alone: {} runs", args.runs));
+    let raw = raw::measure(bench, args.runs, args.in_flight).await?;
+    let idle = Memory::now();
+    output::note(&format!(
+        "engine under load: {} runs, {} in flight",
+        args.runs, args.in_flight
+    ));
+    let load = engine::load(bench, args.runs, args.in_flight).await?;
+    output::note(&format!("engine idle: {} single runs", args.singles));
+    let latency = engine::latency(bench, args.singles).await?;
+    Ok(Figures {
+        raw,
+        load,
+        latency,
+        idle,
+        busy: Memory::now(),
+    })
+}

@@ -1,0 +1,117 @@
+//! The store without an engine: what it can do at most with the same statements.
+
+use super::Bench;
+use super::report::Load;
+use crate::exit::Failure;
+use flux_core::clock::Clock;
+use flux_core::ids::Incarnation;
+use flux_core::ports::branches::{Branches, ClaimRequest, Claimed, Commit, Committed, Fence, Then};
+use flux_core::ports::members::NewMember;
+use flux_core::ports::runs::{NewRun, Outcome, Runs};
+use flux_engine::{RunOptions, new_run};
+use flux_failover::SystemClock;
+use futures_util::future::try_join_all;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// Commits of one run.
+const COMMITS: usize = 3;
+
+/// Submits, claims and commits `runs` runs, `batch` at a time.
+pub async fn measure(bench: &Bench, runs: u32, batch: u32) -> Result<Load, Failure> {
+    let me = join(bench).await?;
+    let before = bench.store.stats();
+    let begin = Instant::now();
+    let mut left = runs;
+    while left > 0 {
+        let size = left.min(batch);
+        one_batch(bench, me, size).await?;
+        left -= size;
+    }
+    let took = begin.elapsed();
+    bench.store.members().leave(me).await?;
+    Ok(Load::new(runs, took, before, bench.store.stats()))
+}
+
+async fn join(bench: &Bench) -> Result<Incarnation, Failure> {
+    let member = NewMember {
+        incarnation: Incarnation::new(Uuid::now_v7()),
+        name: "bench".to_owned(),
+        window: Duration::from_secs(180),
+        host: String::new(),
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let me = member.incarnation;
+    let members = bench.store.members();
+    members.join(member, 35, SystemClock.now()).await?;
+    Ok(me)
+}
+
+async fn one_batch(bench: &Bench, me: Incarnation, size: u32) -> Result<(), Failure> {
+    let new: Vec<NewRun> = (0..size)
+        .map(|_| {
+            new_run(
+                &bench.chart,
+                &bench.input,
+                RunOptions::default(),
+                SystemClock.now(),
+            )
+        })
+        .collect();
+    bench.store.submit(new).await?;
+    let request = ClaimRequest {
+        owner: me,
+        limit: size,
+        pool: None,
+        now: SystemClock.now(),
+    };
+    let mut claimed = bench.store.claim(request).await?.branches;
+    for step in 1..=COMMITS {
+        let commits = claimed
+            .iter()
+            .map(|branch| bench.store.commit(commit(branch, step == COMMITS)));
+        for (branch, committed) in claimed.clone().iter().zip(try_join_all(commits).await?) {
+            if committed == Committed::Fenced {
+                return Err(Failure::new(
+                    1,
+                    format!("branch {} was fenced", branch.branch),
+                ));
+            }
+        }
+        for branch in &mut claimed {
+            branch.fence = Fence {
+                commit_no: branch.fence.commit_no.next(),
+                ..branch.fence
+            };
+        }
+    }
+    Ok(())
+}
+
+fn commit(claimed: &Claimed, last: bool) -> Commit {
+    let then = match last {
+        false => Then::Run,
+        true => Then::End {
+            outcome: Outcome::Completed {
+                output: r#"{"step":3,"order":4711}"#.to_owned(),
+            },
+            context: None,
+            run: false,
+        },
+    };
+    Commit {
+        branch: claimed.branch,
+        run: claimed.run,
+        fence: claimed.fence,
+        now: SystemClock.now(),
+        memory: claimed.memory.clone(),
+        node: "/do/1/second".to_owned(),
+        then,
+        history: r#"[{"type":"completed","task":"first","node":"/do/0/first","started":0,"ended":0}]"#.to_owned(),
+        consumed: Vec::new(),
+        published: Vec::new(),
+        join_over: None,
+        spawned: Vec::new(),
+    }
+}
