@@ -30,6 +30,17 @@ pub(crate) struct Rows<'a, ST> {
     columns: std::marker::PhantomData<fn() -> ST>,
 }
 
+/// A connection that runs statements.
+pub(crate) trait Execute {
+    /// The number of rows changed.
+    async fn execute(&mut self, sql: Sql<'_>) -> QueryResult<usize>;
+}
+
+/// A connection that reads rows with the columns `ST` as `Row`.
+pub(crate) trait Load<ST, Row> {
+    async fn load(&mut self, rows: Rows<'_, ST>) -> QueryResult<Vec<Row>>;
+}
+
 /// The statement `text`, whose values follow in the order of its question marks.
 pub(crate) fn sql<'a>(text: impl Into<Cow<'static, str>>) -> Sql<'a> {
     Sql {
@@ -68,12 +79,24 @@ impl<'a> Sql<'a> {
         self.value(Value::Id(value.map(|id| *id.as_bytes())))
     }
 
+    /// Runs the statement; the number of rows changed.
+    pub(crate) async fn execute(self, conn: &mut impl Execute) -> QueryResult<usize> {
+        conn.execute(self).await
+    }
+
     /// The same statement, with the types of the columns that it returns.
     pub(crate) fn rows<ST>(self) -> Rows<'a, ST> {
         Rows {
             sql: self,
             columns: std::marker::PhantomData,
         }
+    }
+}
+
+impl<ST> Rows<'_, ST> {
+    /// All rows.
+    pub(crate) async fn load<Row>(self, conn: &mut impl Load<ST, Row>) -> QueryResult<Vec<Row>> {
+        conn.load(self).await
     }
 }
 
@@ -126,6 +149,8 @@ impl<ST> QueryId for Rows<'_, ST> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
+
+impl<Conn, ST> diesel::query_dsl::RunQueryDsl<Conn> for Rows<'_, ST> {}
 
 impl<ST> Query for Rows<'_, ST> {
     type SqlType = ST;

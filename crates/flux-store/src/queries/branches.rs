@@ -1,7 +1,6 @@
 //! Looking at branches.
 
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
-use diesel_async::RunQueryDsl;
 use flux_core::ids::{BranchId, CommitNo, Epoch, Incarnation, RunId};
 use flux_core::ports::runs::BranchRecord;
 

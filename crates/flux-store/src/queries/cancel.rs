@@ -1,7 +1,6 @@
 //! Cancelling branches and runs, with everything that was started for them.
 
 use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
-use diesel_async::RunQueryDsl;
 use flux_core::chart::Rest;
 use flux_core::ids::BranchId;
 use flux_core::ports::runs::Outcome;

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
-use diesel_async::RunQueryDsl;
 use flux_core::chart::ChartId;
 use flux_core::ids::{BranchId, CommitNo, Epoch, RunId, SignalId};
 use flux_core::ports::branches::{Arrival, ClaimRequest, Claimed, Claims, Fence};

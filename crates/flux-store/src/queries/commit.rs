@@ -4,7 +4,6 @@
 //! was told. When it finds no row nothing else is written.
 
 use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
-use diesel_async::RunQueryDsl;
 use flux_core::ids::CommitNo;
 use flux_core::ports::branches::{Commit, Committed, Then, Wait};
 use flux_core::ports::runs::Outcome;

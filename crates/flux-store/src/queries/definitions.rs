@@ -1,7 +1,6 @@
 //! Definitions and schedules.
 
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
-use diesel_async::RunQueryDsl;
 use flux_core::chart::{ChartId, WorkflowName};
 use flux_core::ids::RunId;
 use flux_core::ports::definitions::{DefinitionRecord, Firing, NewDefinition, ScheduleRecord};

@@ -4,7 +4,6 @@
 //! also those that were cut loose from their join, are cancelled.
 
 use diesel::sql_types::{BigInt, Binary, Nullable};
-use diesel_async::RunQueryDsl;
 use flux_core::branch::BranchState;
 use flux_core::ports::runs::Outcome;
 use uuid::Uuid;

@@ -1,7 +1,6 @@
 //! The engines of the cluster.
 
 use diesel::sql_types::{BigInt, Binary, Integer, Text};
-use diesel_async::RunQueryDsl;
 use flux_core::clock::Timestamp;
 use flux_core::ids::Incarnation;
 use flux_core::ports::members::{Joined, Member, NewMember};

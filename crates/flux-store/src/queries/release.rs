@@ -1,6 +1,5 @@
 //! Giving a branch back at its commit point.
 
-use diesel_async::RunQueryDsl;
 use flux_core::ports::branches::{Release, ReleaseTo};
 
 use super::effects::Effects;

@@ -1,7 +1,6 @@
 //! Looking at runs.
 
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
-use diesel_async::RunQueryDsl;
 use flux_core::chart::{ChartId, WorkflowName};
 use flux_core::ids::{BranchId, RunId};
 use flux_core::ports::runs::{RunFilter, RunRecord};

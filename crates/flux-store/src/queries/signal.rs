@@ -1,7 +1,6 @@
 //! Events: to one run, and to all that listen.
 
 use diesel::sql_types::{BigInt, Binary};
-use diesel_async::RunQueryDsl;
 use flux_core::ids::{RunId, SignalId};
 use flux_core::ports::runs::{Event, Signalled};
 use uuid::Uuid;

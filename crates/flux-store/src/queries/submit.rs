@@ -1,7 +1,6 @@
 //! Starting runs.
 
 use diesel::sql_types::Binary;
-use diesel_async::RunQueryDsl;
 use flux_core::ids::RunId;
 use flux_core::ports::Error;
 use flux_core::ports::runs::{NewRun, Submitted};

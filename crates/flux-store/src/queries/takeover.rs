@@ -1,7 +1,6 @@
 //! Freeing the branches of a dead engine, in bounded batches.
 
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
-use diesel_async::RunQueryDsl;
 use flux_core::chart::{Fault, FaultKind};
 use flux_core::ids::{BranchId, CommitNo, Incarnation, RunId};
 use flux_core::ports::members::Takeover;

@@ -3,7 +3,6 @@
 //! A woken branch becomes ready and keeps what it waited for, so that its next owner gets the
 //! signals and arrivals. Every wake statement looks at what is stored, so it may run at any time.
 
-use diesel_async::RunQueryDsl;
 use flux_core::ports::branches::{Commit, NewBranch, Wait};
 use uuid::Uuid;
 

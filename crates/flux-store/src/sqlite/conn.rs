@@ -1,38 +1,46 @@
 //! Connections.
 
-use std::error::Error as StdError;
 use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
-use diesel::{Connection, ConnectionError, SqliteConnection};
-use diesel_async::sync_connection_wrapper::{SpawnBlocking, SyncConnectionWrapper};
+use diesel::query_dsl::methods::LoadQuery;
+use diesel::result::QueryResult;
+use diesel::{Connection, ConnectionError, RunQueryDsl, SqliteConnection};
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, ready};
 
 use super::dialect;
+use crate::sql::{Execute, Load, Rows, Sql};
 
-/// A connection as the queries see it.
-pub(crate) type Conn = SyncConnectionWrapper<SqliteConnection, Inline>;
+/// A connection as the queries see it. Each statement runs at once on the calling thread, which
+/// exists for nothing else: a hop to another thread costs more than the statement.
+pub(crate) struct Conn(SqliteConnection);
 
-/// Runs each statement at once on the calling thread, which exists for nothing else: a hop to
-/// another thread for each statement costs more than the statement.
-pub(crate) struct Inline;
-
-impl SpawnBlocking for Inline {
-    fn spawn_blocking<'a, R>(
-        &mut self,
-        task: impl FnOnce() -> R + Send + 'static,
-    ) -> BoxFuture<'a, Result<R, Box<dyn StdError + Send + Sync + 'static>>>
-    where
-        R: Send + 'static,
-    {
-        Box::pin(ready(Ok(task())))
+impl Conn {
+    pub(crate) fn new(conn: SqliteConnection) -> Conn {
+        Conn(conn)
     }
 
-    fn get_runtime() -> Self {
-        Self
+    /// Statements without values and rows.
+    pub(crate) fn batch(&mut self, text: &str) -> QueryResult<()> {
+        self.0.batch_execute(text)
+    }
+}
+
+impl Execute for Conn {
+    async fn execute(&mut self, sql: Sql<'_>) -> QueryResult<usize> {
+        RunQueryDsl::execute(sql, &mut self.0)
+    }
+}
+
+impl<ST, Row> Load<ST, Row> for Conn
+where
+    ST: 'static,
+    for<'a> Rows<'a, ST>: LoadQuery<'a, SqliteConnection, Row>,
+{
+    async fn load(&mut self, rows: Rows<'_, ST>) -> QueryResult<Vec<Row>> {
+        RunQueryDsl::load(rows, &mut self.0)
     }
 }
 

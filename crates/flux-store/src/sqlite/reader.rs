@@ -9,7 +9,7 @@ use diesel::connection::SimpleConnection;
 use flux_core::ports::Error;
 use tokio::sync::oneshot;
 
-use super::conn::{Conn, Inline, connect};
+use super::conn::{Conn, connect};
 use crate::error::{Blame, Fail};
 
 const THREADS: usize = 2;
@@ -84,5 +84,5 @@ fn open(path: &std::path::Path, busy: Duration) -> Result<Conn, Error> {
     let mut conn = connect(path, busy).map_err(|error| unavailable(error.to_string()))?;
     conn.batch_execute("PRAGMA query_only = ON")
         .map_err(|error| unavailable(error.to_string()))?;
-    Ok(Conn::with_runtime(conn, Inline))
+    Ok(Conn::new(conn))
 }

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use diesel_async::SimpleAsyncConnection;
 use flux_core::clock::Timestamp;
 use flux_core::ids::{Incarnation, RunId};
 use flux_core::ports::Error;
@@ -20,7 +19,7 @@ use flux_core::ports::members::{Joined, Member, NewMember, Takeover};
 use flux_core::ports::runs::{Event, NewRun, Signalled, Submitted};
 use tokio::sync::oneshot;
 
-use super::conn::{Conn, Inline, block_on, connect};
+use super::conn::{Conn, block_on, connect};
 use super::dialect;
 use crate::error::{Blame, Fail};
 use crate::queries::effects::Effects;
@@ -212,7 +211,7 @@ impl Thread {
         if self.conn.is_none() {
             let opened = connect(&self.path, self.busy);
             let opened = opened.map_err(|error| Error::Unavailable(error.to_string()))?;
-            self.conn = Some(Conn::with_runtime(opened, Inline));
+            self.conn = Some(Conn::new(opened));
         }
         self.conn
             .as_mut()
@@ -221,12 +220,12 @@ impl Thread {
 }
 
 async fn transaction(conn: &mut Conn, tick: &[Request]) -> Result<Vec<Answer>, Fail> {
-    conn.batch_execute(dialect::BEGIN_WRITE).await?;
+    conn.batch(dialect::BEGIN_WRITE)?;
     match all(conn, tick).await {
         Ok(answers) => Ok(answers),
         Err(fail) => {
             // After some errors SQLite has rolled back already, and says so here.
-            let _rolled_back = conn.batch_execute("ROLLBACK").await;
+            let _rolled_back = conn.batch("ROLLBACK");
             Err(fail)
         }
     }
@@ -237,7 +236,7 @@ async fn all(conn: &mut Conn, tick: &[Request]) -> Result<Vec<Answer>, Fail> {
     for request in tick {
         answers.push(one(conn, &request.write).await?);
     }
-    conn.batch_execute("COMMIT").await?;
+    conn.batch("COMMIT")?;
     Ok(answers)
 }
 

@@ -108,7 +108,9 @@ fn commit(claimed: &Claimed, last: bool) -> Commit {
         memory: claimed.memory.clone(),
         node: "/do/1/second".to_owned(),
         then,
-        history: r#"[{"type":"completed","task":"first","node":"/do/0/first","started":0,"ended":0}]"#.to_owned(),
+        history:
+            r#"[{"type":"completed","task":"first","node":"/do/0/first","started":0,"ended":0}]"#
+                .to_owned(),
         consumed: Vec::new(),
         published: Vec::new(),
         join_over: None,

@@ -85,7 +85,11 @@ impl Latency {
         times.sort_unstable();
         let at = |share: f64| {
             let position = (times.len() as f64 * share).ceil() as usize;
-            let time = times.get(position.saturating_sub(1).min(times.len().saturating_sub(1)));
+            let time = times.get(
+                position
+                    .saturating_sub(1)
+                    .min(times.len().saturating_sub(1)),
+            );
             round(time.map_or(0.0, Duration::as_secs_f64) * 1000.0, 3)
         };
         Latency {
