@@ -15,7 +15,10 @@ use crate::sqlite::Conn;
 pub(crate) const PURGE: &str = "\
     DELETE FROM member WHERE state = 2 AND NOT EXISTS \
         (SELECT 1 FROM branch WHERE branch.owner = member.incarnation)";
-pub(crate) const KNOWN: &str = "SELECT state FROM member WHERE incarnation = ?";
+/// Also who was convicted and purged: it would come back to life otherwise.
+pub(crate) const KNOWN: &str = "\
+    SELECT 1 FROM member WHERE incarnation = ? \
+    UNION ALL SELECT 1 FROM failover WHERE incarnation = ?";
 pub(crate) const COUNT: &str = "SELECT count(*) FROM member WHERE state <> 2";
 pub(crate) const INSERT: &str = "\
     INSERT INTO member (incarnation, name, window_us, heartbeat_seq, state, heartbeat_at, \
@@ -48,6 +51,7 @@ pub(crate) async fn join(
 ) -> Result<Joined, Fail> {
     sql(PURGE).execute(conn).await?;
     let known: Vec<(i32,)> = sql(KNOWN)
+        .id(m.incarnation.uuid())
         .id(m.incarnation.uuid())
         .rows::<(Integer,)>()
         .load(conn)
