@@ -6,6 +6,7 @@
 //! - [`gherkin`]: reads the conformance kit.
 //! - [`Flux`]: the real `flux` binary, to be started, stopped, killed and read.
 //! - [`Witness`]: a file in which actions leave traces, to count and order them.
+//! - [`store_suite`]: what every store must do, as one test for each promise of the ports.
 //! - [`wait_until`], [`wait_until_async`]: wait for a predicate instead of sleeping for luck.
 #![expect(
     clippy::missing_panics_doc,
@@ -14,6 +15,7 @@
 
 mod flux;
 pub mod gherkin;
+pub mod store_suite;
 mod stub;
 mod wait;
 mod witness;
