@@ -7,6 +7,7 @@
 //! - [`Flux`]: the real `flux` binary, to be started, stopped, killed and read.
 //! - [`Witness`]: a file in which actions leave traces, to count and order them.
 //! - [`store_suite`]: what every store must do, as one test for each promise of the ports.
+//! - [`MemoryStore`]: a store that keeps everything in memory, and does the same each time.
 //! - [`wait_until`], [`wait_until_async`]: wait for a predicate instead of sleeping for luck.
 #![expect(
     clippy::missing_panics_doc,
@@ -15,12 +16,14 @@
 
 mod flux;
 pub mod gherkin;
+mod memory_store;
 pub mod store_suite;
 mod stub;
 mod wait;
 mod witness;
 
 pub use flux::{Flux, FluxBuilder};
+pub use memory_store::MemoryStore;
 pub use stub::services::{conformance, httpbin, petstore};
 pub use stub::{Answer, Asked, Manner, Stub};
 pub use wait::{wait_until, wait_until_async};
