@@ -9,7 +9,7 @@ use flux_core::ports::branches::{
 use flux_core::ports::members::MemberState;
 use flux_core::ports::runs::Signal;
 
-use super::state::State;
+use super::state::{Branch, State};
 
 /// Signals handed over with a claim.
 const MAX_SIGNALS: usize = 100;
@@ -20,11 +20,9 @@ impl State {
         if claimer.is_none_or(|member| member.state != MemberState::Alive) {
             return Claims::default();
         }
-        let mut due = self.branches_where(|branch| {
-            matches!(branch.state, BranchState::Ready | BranchState::Waiting)
-                && branch.pool == request.pool
-                && branch.due_at.is_some_and(|due| due <= request.now)
-        });
+        self.promote(request);
+        let mut due = self
+            .branches_where(|branch| branch.state == BranchState::Ready && is_due(branch, request));
         due.sort_by_key(|id| {
             let branch = &self.branches[id];
             (branch.priority, branch.due_at, branch.number)
@@ -34,6 +32,18 @@ impl State {
         Claims {
             branches,
             next_due: self.next_due(request),
+        }
+    }
+
+    /// Waiting branches whose time has come become ready, whether they are taken now or later.
+    fn promote(&mut self, request: &ClaimRequest) {
+        let due = self.branches_where(|branch| {
+            branch.state == BranchState::Waiting && is_due(branch, request)
+        });
+        for id in due {
+            let branch = self.branch(id);
+            branch.step(BranchEvent::Wake);
+            branch.updated_at = request.now;
         }
     }
 
@@ -111,4 +121,8 @@ impl State {
         }
         true
     }
+}
+
+fn is_due(branch: &Branch, request: &ClaimRequest) -> bool {
+    branch.pool == request.pool && branch.due_at.is_some_and(|due| due <= request.now)
 }

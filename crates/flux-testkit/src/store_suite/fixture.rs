@@ -25,8 +25,8 @@ impl<T: Branches + Runs + Definitions> Store for T {}
 
 /// A fresh store under test, with nothing in it.
 pub struct Ports {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) members: Arc<dyn Members>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) members: Arc<dyn Members>,
     _keep: Box<dyn Any + Send + Sync>,
 }
 
@@ -56,33 +56,33 @@ impl Ports {
         &*self.members
     }
 
-    pub(super) async fn deploy(&self) {
+    pub(crate) async fn deploy(&self) {
         let definition = definition("wf", "1", "source");
         self.store.deploy(definition).await.expect("deploy");
     }
 
     /// An alive member.
-    pub(super) async fn engine(&self, number: u32) -> Incarnation {
+    pub(crate) async fn engine(&self, number: u32) -> Incarnation {
         let joined = self.members.join(member(number), 100, at(0)).await;
         assert_eq!(joined, Ok(Joined::Yes));
         incarnation(number)
     }
 
     /// Declares a member dead that has never beaten.
-    pub(super) async fn kill(&self, dead: Incarnation, by: Incarnation) {
+    pub(crate) async fn kill(&self, dead: Incarnation, by: Incarnation) {
         let convicted = self.members.convict(dead, 0, by, "silent", at(50)).await;
         assert_eq!(convicted, Ok(true));
     }
 
-    pub(super) async fn submit(&self, runs: Vec<NewRun>) -> Vec<Submitted> {
+    pub(crate) async fn submit(&self, runs: Vec<NewRun>) -> Vec<Submitted> {
         self.store.submit(runs).await.expect("submit")
     }
 
-    pub(super) async fn claims(&self, owner: Incarnation, limit: u32, now: i64) -> Claims {
+    pub(crate) async fn claims(&self, owner: Incarnation, limit: u32, now: i64) -> Claims {
         self.claims_of(None, owner, limit, now).await
     }
 
-    pub(super) async fn claims_of(
+    pub(crate) async fn claims_of(
         &self,
         pool: Option<&str>,
         owner: Incarnation,
@@ -99,21 +99,21 @@ impl Ports {
     }
 
     /// The only branch that there is to claim at second 10.
-    pub(super) async fn claim_one(&self, owner: Incarnation) -> Claimed {
+    pub(crate) async fn claim_one(&self, owner: Incarnation) -> Claimed {
         let mut branches = self.claims(owner, 10, 10).await.branches;
         assert_eq!(branches.len(), 1, "{branches:?}");
         branches.remove(0)
     }
 
     /// All that is to claim at second 10, by branch.
-    pub(super) async fn claim_all(&self, owner: Incarnation) -> Vec<Claimed> {
+    pub(crate) async fn claim_all(&self, owner: Incarnation) -> Vec<Claimed> {
         let mut branches = self.claims(owner, 100, 10).await.branches;
         branches.sort_by_key(|claimed| claimed.branch);
         branches
     }
 
     /// An engine that owns the first branch of run 1.
-    pub(super) async fn running(&self) -> (Incarnation, Claimed) {
+    pub(crate) async fn running(&self) -> (Incarnation, Claimed) {
         self.deploy().await;
         let owner = self.engine(1).await;
         self.submit(vec![run(1)]).await;
@@ -121,7 +121,7 @@ impl Ports {
     }
 
     /// Run 1, whose first branch (owned by the engine) has split into two ready ones, 11 and 12.
-    pub(super) async fn split(&self, join: JoinWake) -> (Incarnation, Claimed) {
+    pub(crate) async fn split(&self, join: JoinWake) -> (Incarnation, Claimed) {
         let (owner, claimed) = self.running().await;
         let wait = Wait {
             join: Some(join),
@@ -132,12 +132,12 @@ impl Ports {
         (owner, claimed)
     }
 
-    pub(super) async fn commit(&self, commit: Commit) -> Committed {
+    pub(crate) async fn commit(&self, commit: Commit) -> Committed {
         self.store.commit(commit).await.expect("commit")
     }
 
     /// A commit that must not be fenced; what it says besides its number.
-    pub(super) async fn stored(&self, commit: Commit) -> (bool, Vec<BranchId>) {
+    pub(crate) async fn stored(&self, commit: Commit) -> (bool, Vec<BranchId>) {
         let next = commit.fence.commit_no.next();
         match self.commit(commit).await {
             Committed::Yes {
@@ -154,51 +154,51 @@ impl Ports {
     }
 
     /// Commits and goes on: the branch as its owner knows it then.
-    pub(super) async fn goes_on(&self, mut claimed: Claimed) -> Claimed {
+    pub(crate) async fn goes_on(&self, mut claimed: Claimed) -> Claimed {
         self.stored(commit(&claimed, Then::Run)).await;
         claimed.fence.commit_no = claimed.fence.commit_no.next();
         claimed
     }
 
-    pub(super) async fn signal(&self, run: u32, event: Event) -> Signalled {
+    pub(crate) async fn signal(&self, run: u32, event: Event) -> Signalled {
         let signalled = self.store.signal(run_id(run), event, at(10)).await;
         signalled.expect("signal")
     }
 
-    pub(super) async fn run(&self, number: u32) -> RunRecord {
+    pub(crate) async fn run(&self, number: u32) -> RunRecord {
         let record = self.store.run(run_id(number)).await.expect("run");
         record.expect("the run is there")
     }
 
-    pub(super) async fn branches(&self, run: u32) -> Vec<BranchRecord> {
+    pub(crate) async fn branches(&self, run: u32) -> Vec<BranchRecord> {
         let records = self.store.branches(run_id(run)).await;
         records.expect("branches")
     }
 
-    pub(super) async fn branch(&self, run: u32, branch: u32) -> BranchRecord {
+    pub(crate) async fn branch(&self, run: u32, branch: u32) -> BranchRecord {
         let mut records = self.branches(run).await.into_iter();
         let found = records.find(|record| record.id == branch_id(branch));
         found.expect("the branch is there")
     }
 }
 
-pub(super) fn at(second: i64) -> Timestamp {
+pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_micros(second * 1_000_000)
 }
 
-pub(super) fn run_id(number: u32) -> RunId {
+pub(crate) fn run_id(number: u32) -> RunId {
     RunId::new(Uuid::from_u128(0xA000_0000 + u128::from(number)))
 }
 
-pub(super) fn branch_id(number: u32) -> BranchId {
+pub(crate) fn branch_id(number: u32) -> BranchId {
     BranchId::new(Uuid::from_u128(0xB000_0000 + u128::from(number)))
 }
 
-pub(super) fn incarnation(number: u32) -> Incarnation {
+pub(crate) fn incarnation(number: u32) -> Incarnation {
     Incarnation::new(Uuid::from_u128(0xE000_0000 + u128::from(number)))
 }
 
-pub(super) fn name(name: &str, version: &str) -> WorkflowName {
+pub(crate) fn name(name: &str, version: &str) -> WorkflowName {
     WorkflowName {
         namespace: "ns".to_owned(),
         name: name.to_owned(),
@@ -206,7 +206,7 @@ pub(super) fn name(name: &str, version: &str) -> WorkflowName {
     }
 }
 
-pub(super) fn definition(called: &str, version: &str, source: &str) -> NewDefinition {
+pub(crate) fn definition(called: &str, version: &str, source: &str) -> NewDefinition {
     NewDefinition {
         chart: ChartId::of(source),
         name: name(called, version),
@@ -216,7 +216,7 @@ pub(super) fn definition(called: &str, version: &str, source: &str) -> NewDefini
     }
 }
 
-pub(super) fn member(number: u32) -> NewMember {
+pub(crate) fn member(number: u32) -> NewMember {
     NewMember {
         incarnation: incarnation(number),
         name: format!("engine-{number}"),
@@ -229,7 +229,7 @@ pub(super) fn member(number: u32) -> NewMember {
 
 /// Run `number` of the definition that [`Ports::deploy`] stores, with the branch of that number,
 /// submitted at that second.
-pub(super) fn run(number: u32) -> NewRun {
+pub(crate) fn run(number: u32) -> NewRun {
     NewRun {
         id: run_id(number),
         branch: branch_id(number),
@@ -247,14 +247,14 @@ pub(super) fn run(number: u32) -> NewRun {
 }
 
 /// A run that listens to events of type `kind`, or to all of them.
-pub(super) fn listening(number: u32, kind: Option<&str>) -> NewRun {
+pub(crate) fn listening(number: u32, kind: Option<&str>) -> NewRun {
     NewRun {
         listens: vec![kind.map(str::to_owned)],
         ..run(number)
     }
 }
 
-pub(super) fn new_branch(number: u32) -> NewBranch {
+pub(crate) fn new_branch(number: u32) -> NewBranch {
     NewBranch {
         id: branch_id(number),
         memory: format!("memory-{number}"),
@@ -262,7 +262,7 @@ pub(super) fn new_branch(number: u32) -> NewBranch {
     }
 }
 
-pub(super) fn event(id: &str, kind: &str) -> Event {
+pub(crate) fn event(id: &str, kind: &str) -> Event {
     Event {
         id: id.to_owned(),
         source: "test".to_owned(),
@@ -272,7 +272,7 @@ pub(super) fn event(id: &str, kind: &str) -> Event {
 }
 
 /// A commit at second 20 that changes nothing but what is said.
-pub(super) fn commit(claimed: &Claimed, then: Then) -> Commit {
+pub(crate) fn commit(claimed: &Claimed, then: Then) -> Commit {
     Commit {
         branch: claimed.branch,
         run: claimed.run,
@@ -289,11 +289,11 @@ pub(super) fn commit(claimed: &Claimed, then: Then) -> Commit {
     }
 }
 
-pub(super) fn waits(wait: Wait) -> Then {
+pub(crate) fn waits(wait: Wait) -> Then {
     Then::Wait(wait)
 }
 
-pub(super) fn ends(outcome: Outcome) -> Then {
+pub(crate) fn ends(outcome: Outcome) -> Then {
     Then::End {
         outcome,
         context: Some(r#"{"c":1}"#.to_owned()),
@@ -301,7 +301,7 @@ pub(super) fn ends(outcome: Outcome) -> Then {
     }
 }
 
-pub(super) fn ends_run(outcome: Outcome) -> Then {
+pub(crate) fn ends_run(outcome: Outcome) -> Then {
     Then::End {
         outcome,
         context: None,
@@ -309,20 +309,20 @@ pub(super) fn ends_run(outcome: Outcome) -> Then {
     }
 }
 
-pub(super) fn completed() -> Outcome {
+pub(crate) fn completed() -> Outcome {
     Outcome::Completed {
         output: r#"{"ok":true}"#.to_owned(),
     }
 }
 
-pub(super) fn faulted() -> Outcome {
+pub(crate) fn faulted() -> Outcome {
     Outcome::Faulted {
         fault: Fault::new(FaultKind::Runtime, "broken").at("/do/1"),
     }
 }
 
 /// Fences that differ from `fence` in one number each.
-pub(super) fn other_fences(fence: Fence) -> [Fence; 3] {
+pub(crate) fn other_fences(fence: Fence) -> [Fence; 3] {
     let owner = incarnation(99);
     let (epoch, commit_no) = (fence.epoch.next(), fence.commit_no.next());
     [

@@ -19,7 +19,7 @@ pub mod commit;
 pub mod definitions;
 pub mod end;
 pub mod fence;
-mod fixture;
+pub(crate) mod fixture;
 pub mod join;
 pub mod list;
 pub mod members;
