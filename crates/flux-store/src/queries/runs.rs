@@ -12,7 +12,7 @@ use crate::sql::sql;
 use crate::sqlite::Conn;
 
 /// A run with the state that its branches give it.
-const SHOWN: &str = "\
+pub(crate) const SHOWN: &str = "\
     SELECT id, chart, namespace, name, version, input, outcome, started_at, ended_at, \
         CASE WHEN attached = 1 THEN parent_branch END, pool, priority, seq, \
         CASE WHEN state <> 0 THEN state ELSE (SELECT CASE \
@@ -73,12 +73,7 @@ pub(crate) async fn list(conn: &mut Conn, filter: &RunFilter) -> Result<Vec<RunR
         true => String::new(),
         false => format!("AND shown IN ({})", states.join(", ")),
     };
-    let text = format!(
-        "SELECT * FROM ({SHOWN} WHERE (? IS NULL OR namespace = ?) AND (? IS NULL OR name = ?) \
-            AND started_at >= ? AND seq < coalesce((SELECT seq FROM run WHERE id = ?), \
-            9223372036854775807)) \
-         WHERE 1 = 1 {of_states} ORDER BY seq DESC LIMIT ?"
-    );
+    let text = list_text(&of_states);
     let (namespace, name) = (filter.namespace.as_deref(), filter.name.as_deref());
     let rows: Vec<Row> = sql(text)
         .maybe_text(namespace)
@@ -92,6 +87,17 @@ pub(crate) async fn list(conn: &mut Conn, filter: &RunFilter) -> Result<Vec<RunR
         .load(conn)
         .await?;
     rows.into_iter().map(record).collect()
+}
+
+/// Goes down the runs by number, so that it can stop at its limit. Values: namespace and name,
+/// each twice, since, the run that it begins after, limit.
+pub(crate) fn list_text(of_states: &str) -> String {
+    format!(
+        "SELECT * FROM ({SHOWN} WHERE (? IS NULL OR namespace = ?) AND (? IS NULL OR name = ?) \
+            AND started_at >= ? AND seq < coalesce((SELECT seq FROM run WHERE id = ?), \
+            9223372036854775807)) \
+         WHERE 1 = 1 {of_states} ORDER BY seq DESC LIMIT ?"
+    )
 }
 
 fn record(row: Row) -> Result<RunRecord, Fail> {

@@ -3,6 +3,8 @@
 mod conn;
 pub(crate) mod dialect;
 mod open;
+#[cfg(test)]
+mod plans;
 mod reader;
 mod store;
 mod writer;

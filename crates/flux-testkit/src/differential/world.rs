@@ -24,6 +24,7 @@ use crate::store_suite::fixture::{
 const POOL: &str = "special";
 const KINDS: [&str; 2] = ["a", "b"];
 const POISON_LIMIT: u32 = 2;
+const RECENT: usize = 10;
 
 pub(super) struct World {
     ports: Ports,
@@ -147,7 +148,7 @@ impl World {
     }
 
     fn change(&mut self, change: &Change) -> Option<(usize, Commit)> {
-        let index = usize::from(change.claim).checked_rem(self.claims.len())?;
+        let index = self.recent(change.claim)?;
         let claimed = self.claims[index].clone();
         let spoiled = other_fences(claimed.fence);
         let consumed = claimed.signals.iter().map(|signal| signal.id);
@@ -220,9 +221,10 @@ impl World {
     }
 
     async fn release(&mut self, claim: u8, wait: Option<&Until>) -> String {
-        let Some(claimed) = pick(&self.claims, claim) else {
+        let Some(index) = self.recent(claim) else {
             return "nothing to release".to_owned();
         };
+        let claimed = &self.claims[index];
         let to = wait.map_or(ReleaseTo::Ready, |until| {
             ReleaseTo::Wait(self.wait(claimed, until))
         });
@@ -348,6 +350,13 @@ impl World {
         add(shown(store.definitions().await));
         add(shown(store.schedules().await));
         text
+    }
+
+    /// One of the last claims: the older ones are mostly out of date.
+    fn recent(&self, number: u8) -> Option<usize> {
+        let recent = self.claims.len().min(RECENT);
+        let back = usize::from(number).checked_rem(recent)?;
+        Some(self.claims.len() - 1 - back)
     }
 
     fn engine(&self, number: u8) -> Incarnation {

@@ -51,6 +51,7 @@ macro_rules! store_suite {
                 a_failed_branch_keeps_its_commit_point,
                 any_branch_may_end_the_run,
                 any_branch_may_fault_the_run,
+                the_end_of_a_branch_cancels_its_own_branches,
                 the_end_cancels_what_was_cut_loose,
                 the_end_cancels_child_runs,
                 an_ended_run_does_not_listen,

@@ -96,6 +96,27 @@ pub async fn any_branch_may_fault_the_run(ports: Ports) {
     );
 }
 
+/// A branch of a split that ends takes with it what it has split off itself.
+pub async fn the_end_of_a_branch_cancels_its_own_branches(ports: Ports) {
+    let (owner, _) = ports.split(JoinWake { ok: 2, fault: 2 }).await;
+    let branches = ports.claims(owner, 10, 20).await.branches;
+    let inner = Wait {
+        due_at: Some(at(25)),
+        join: Some(JoinWake { ok: 1, fault: 1 }),
+        branches: vec![new_branch(21)],
+        child: Some(run(2)),
+        ..Wait::default()
+    };
+    ports.stored(commit(&branches[0], waits(inner))).await;
+    let mut claims = ports.claims(owner, 10, 30).await.branches;
+    claims.retain(|claimed| claimed.branch == branches[0].branch);
+    let (_, cancelled) = ports.stored(commit(&claims[0], ends(completed()))).await;
+    assert_eq!(cancelled, [branch_id(2), branch_id(21)]);
+    assert_eq!(ports.branch(1, 21).await.state, BranchState::Finished);
+    assert_eq!(ports.run(2).await.state, RunState::Cancelled);
+    assert_eq!(ports.run(1).await.state, RunState::Running);
+}
+
 /// Branches that were cut loose end with their run.
 pub async fn the_end_cancels_what_was_cut_loose(ports: Ports) {
     let (owner, _) = ports.split(JoinWake { ok: 1, fault: 1 }).await;
