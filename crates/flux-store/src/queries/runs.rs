@@ -2,6 +2,7 @@
 
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel_async::RunQueryDsl;
+use flux_core::branch::RunState;
 use flux_core::chart::{ChartId, WorkflowName};
 use flux_core::ids::{BranchId, RunId};
 use flux_core::ports::runs::{RunFilter, RunRecord};
@@ -64,16 +65,7 @@ pub(crate) async fn run(conn: &mut Conn, id: RunId) -> Result<Option<RunRecord>,
 
 /// Runs that pass the filter, newest first.
 pub(crate) async fn list(conn: &mut Conn, filter: &RunFilter) -> Result<Vec<RunRecord>, Fail> {
-    let states: Vec<String> = filter
-        .states
-        .iter()
-        .map(|state| run_state(*state).to_string())
-        .collect();
-    let of_states = match states.is_empty() {
-        true => String::new(),
-        false => format!("AND shown IN ({})", states.join(", ")),
-    };
-    let text = list_text(&of_states);
+    let text = list_text(&filter.states);
     let (namespace, name) = (filter.namespace.as_deref(), filter.name.as_deref());
     let rows: Vec<Row> = sql(text)
         .maybe_text(namespace)
@@ -89,13 +81,23 @@ pub(crate) async fn list(conn: &mut Conn, filter: &RunFilter) -> Result<Vec<RunR
     rows.into_iter().map(record).collect()
 }
 
-/// Goes down the runs by number, so that it can stop at its limit. Values: namespace and name,
-/// each twice, since, the run that it begins after, limit.
-pub(crate) fn list_text(of_states: &str) -> String {
+/// Goes down the runs by number, so that it can stop at its limit; down the open ones alone when
+/// no others are wanted, because they are few among many. Values: namespace and name, each twice,
+/// since, the run that it begins after, limit.
+pub(crate) fn list_text(states: &[RunState]) -> String {
+    let numbers = states.iter().map(|state| run_state(*state).to_string());
+    let numbers = numbers.collect::<Vec<_>>().join(", ");
+    let (of_states, open) = match states {
+        [] => (String::new(), ""),
+        _ if states.iter().any(|state| state.is_final()) => {
+            (format!("AND shown IN ({numbers})"), "")
+        }
+        _ => (format!("AND shown IN ({numbers})"), "AND state = 0"),
+    };
     format!(
         "SELECT * FROM ({SHOWN} WHERE (? IS NULL OR namespace = ?) AND (? IS NULL OR name = ?) \
             AND started_at >= ? AND seq < coalesce((SELECT seq FROM run WHERE id = ?), \
-            9223372036854775807)) \
+            9223372036854775807) {open}) \
          WHERE 1 = 1 {of_states} ORDER BY seq DESC LIMIT ?"
     )
 }

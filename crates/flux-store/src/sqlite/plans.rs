@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::Text;
 use diesel::{QueryableByName, RunQueryDsl, SqliteConnection};
+use flux_core::branch::RunState;
 
 use super::conn::connect;
 use super::{dialect, open};
@@ -89,8 +90,9 @@ fn statements() -> BTreeMap<&'static str, String> {
     all.extend(fixed.map(|(name, text)| (name, text.to_owned())));
     all.insert("next ready", claim::NEXT_READY.to_owned());
     all.insert("show run", format!("{} WHERE id = ?", runs::SHOWN));
-    all.insert("list", runs::list_text(""));
-    all.insert("list some states", runs::list_text("AND shown IN (0, 1)"));
+    all.insert("list", runs::list_text(&[]));
+    all.insert("list ended", runs::list_text(&[RunState::Faulted]));
+    all.insert("list open", runs::list_text(&[RunState::Running]));
     all
 }
 
@@ -148,11 +150,7 @@ const FILL: &str = "
 
 #[test]
 fn no_statement_reads_a_growing_table_from_end_to_end() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("flux.db");
-    let busy = std::time::Duration::from_secs(5);
-    open::open(&path, busy).expect("a new file can be opened");
-    let mut conn = connect(&path, busy).expect("it can be opened");
+    let (_folder, mut conn) = file();
     let mut found = Vec::new();
     for (state, change) in [("empty", ""), ("full", FILL), ("analysed", "ANALYZE")] {
         conn.batch_execute(change).expect("the change is right");
@@ -169,17 +167,41 @@ fn no_statement_reads_a_growing_table_from_end_to_end() {
 /// The claim must not sort what is ready: it takes the first of the index.
 #[test]
 fn hot_statements_do_not_sort() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("flux.db");
-    let busy = std::time::Duration::from_secs(5);
-    open::open(&path, busy).expect("a new file can be opened");
-    let mut conn = connect(&path, busy).expect("it can be opened");
+    let (_folder, mut conn) = file();
     for change in ["", FILL, "ANALYZE"] {
         conn.batch_execute(change).expect("the change is right");
-        for name in ["claim", "promote", "signals", "arrivals", "list"] {
+        for name in [
+            "claim",
+            "promote",
+            "signals",
+            "arrivals",
+            "list",
+            "list open",
+        ] {
             let plan = plan(&mut conn, &statements()[name]);
             let sorts = plan.iter().any(|line| line.contains("TEMP B-TREE"));
             assert!(!sorts, "{name}: {plan:#?}");
         }
     }
+}
+
+/// Runs that have ended are most of a file, and nobody who asks for open ones waits for them.
+#[test]
+fn open_runs_are_listed_without_reading_ended_ones() {
+    let (_folder, mut conn) = file();
+    for change in ["", FILL, "ANALYZE"] {
+        conn.batch_execute(change).expect("the change is right");
+        let plan = plan(&mut conn, &statements()["list open"]);
+        let by_index = |line: &String| line.contains("INDEX run_open");
+        assert!(plan.iter().any(by_index), "{plan:#?}");
+    }
+}
+
+fn file() -> (tempfile::TempDir, SqliteConnection) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("flux.db");
+    let busy = std::time::Duration::from_secs(5);
+    open::open(&path, busy).expect("a new file can be opened");
+    let conn = connect(&path, busy).expect("it can be opened");
+    (folder, conn)
 }
