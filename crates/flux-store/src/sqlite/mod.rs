@@ -6,6 +6,8 @@ mod open;
 #[cfg(test)]
 mod plans;
 mod reader;
+#[cfg(test)]
+mod schema;
 mod store;
 mod writer;
 
