@@ -31,7 +31,7 @@ pub(crate) const MEMBERS: &str = "\
         pid, version, (SELECT count(*) FROM branch WHERE branch.owner = member.incarnation) \
     FROM member WHERE state <> 2 OR EXISTS \
         (SELECT 1 FROM branch WHERE branch.owner = member.incarnation) \
-    ORDER BY started_at, name";
+    ORDER BY started_at, name, incarnation";
 pub(crate) const CONVICT: &str = "\
     UPDATE member SET state = 2 WHERE incarnation = ? AND heartbeat_seq = ? AND state <> 2";
 pub(crate) const INSERT_FAILOVER: &str = "\
