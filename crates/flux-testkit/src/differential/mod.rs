@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   op.rs      an operation, and how to make random ones
+//!   make.rs    what an operation hands to a store
 //!   world.rs   a store with what its callers remember; applies operations, renders answers
 //! ```
 //!
@@ -9,6 +10,7 @@
 //! to every store, also where a store is free to choose: numbers of signals, ties between equally
 //! urgent branches, the order within a batch.
 
+mod make;
 mod op;
 mod world;
 

@@ -4,39 +4,33 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use flux_core::branch::BranchState;
-use flux_core::chart::ChartId;
 use flux_core::clock::Timestamp;
-use flux_core::ids::{Incarnation, RunId};
+use flux_core::ids::RunId;
 use flux_core::ports::Error;
 use flux_core::ports::branches::{
-    ClaimRequest, Claimed, Claims, Commit, Committed, JoinWake, Release, ReleaseTo, Then, Wait,
+    ClaimRequest, Claimed, Claims, Commit, Committed, Release, ReleaseTo,
 };
 use flux_core::ports::definitions::{Firing, NewDefinition, NewSchedule};
-use flux_core::ports::runs::{NewRun, Outcome, RunFilter};
+use flux_core::ports::runs::RunFilter;
 
-use super::op::{Change, Next, Op, Start, Until};
+use super::make::{POOL, numbered};
+use super::op::{Op, Start, Until};
 use crate::store_suite::Ports;
-use crate::store_suite::fixture::{
-    at, branch_id, completed, definition, event, faulted, incarnation, member, name, new_branch,
-    other_fences, run, run_id,
-};
+use crate::store_suite::fixture::{at, definition, incarnation, member, name};
 
-const POOL: &str = "special";
-const KINDS: [&str; 2] = ["a", "b"];
 const POISON_LIMIT: u32 = 2;
-const RECENT: usize = 10;
 
 pub(super) struct World {
     ports: Ports,
     /// The incarnation that an engine has now.
-    engines: [u32; 3],
+    pub(super) engines: [u32; 3],
     /// Everything that was ever claimed, with its last known fence.
-    claims: Vec<Claimed>,
-    runs: Vec<RunId>,
+    pub(super) claims: Vec<Claimed>,
+    pub(super) runs: Vec<RunId>,
     last_commit: Option<Commit>,
     /// Identifiers for this step: the same in every world.
-    next_id: u32,
-    now: i64,
+    pub(super) next_id: u32,
+    pub(super) now: i64,
 }
 
 impl World {
@@ -145,70 +139,6 @@ impl World {
             limit += 1;
         }
         limit
-    }
-
-    fn change(&mut self, change: &Change) -> Option<(usize, Commit)> {
-        let index = self.recent(change.claim)?;
-        let claimed = self.claims[index].clone();
-        let spoiled = other_fences(claimed.fence);
-        let consumed = claimed.signals.iter().map(|signal| signal.id);
-        let commit = Commit {
-            branch: claimed.branch,
-            run: claimed.run,
-            fence: *spoiled
-                .get(usize::from(change.spoil))
-                .unwrap_or(&claimed.fence),
-            now: at(self.now),
-            memory: format!("memory at {}", self.now),
-            node: format!("/do/{}", self.now),
-            then: self.then(&claimed, &change.then),
-            history: format!("[{}]", self.now),
-            consumed: consumed.filter(|_| change.consume).collect(),
-            published: change.publish.iter().copied().map(numbered).collect(),
-            join_over: change.join_over,
-            spawned: self.starts(&change.spawn),
-        };
-        Some((index, commit))
-    }
-
-    fn then(&mut self, claimed: &Claimed, next: &Next) -> Then {
-        match next {
-            Next::Run => Then::Run,
-            Next::Wait {
-                until,
-                branches,
-                child,
-            } => {
-                let mut wait = self.wait(claimed, until);
-                for _ in 0..*branches {
-                    wait.branches.push(new_branch(self.id()));
-                }
-                wait.child = child.as_ref().map(|child| self.start(child));
-                Then::Wait(wait)
-            }
-            Next::End { outcome, run } => Then::End {
-                outcome: match outcome {
-                    0 => completed(),
-                    1 => faulted(),
-                    _ => Outcome::Cancelled,
-                },
-                context: Some(self.now.to_string()),
-                run: *run,
-            },
-        }
-    }
-
-    fn wait(&self, claimed: &Claimed, until: &Until) -> Wait {
-        let last_seen = claimed.signals.last().map_or(0, |signal| signal.seq);
-        Wait {
-            due_at: until.due.map(|due| at(self.now + i64::from(due))),
-            signals_after: until.signals.map(|seen| if seen { last_seen } else { 0 }),
-            join: until.join.map(|(ok, fault)| JoinWake {
-                ok: u32::from(ok),
-                fault: u32::from(fault),
-            }),
-            ..Wait::default()
-        }
     }
 
     async fn commit(&mut self, index: usize, commit: Commit) -> String {
@@ -351,54 +281,10 @@ impl World {
         add(shown(store.schedules().await));
         text
     }
-
-    /// One of the last claims: the older ones are mostly out of date.
-    fn recent(&self, number: u8) -> Option<usize> {
-        let recent = self.claims.len().min(RECENT);
-        let back = usize::from(number).checked_rem(recent)?;
-        Some(self.claims.len() - 1 - back)
-    }
-
-    fn engine(&self, number: u8) -> Incarnation {
-        incarnation(self.engines[usize::from(number)])
-    }
-
-    fn id(&mut self) -> u32 {
-        self.next_id += 1;
-        self.next_id
-    }
-
-    fn starts(&mut self, starts: &[Start]) -> Vec<NewRun> {
-        starts.iter().map(|start| self.start(start)).collect()
-    }
-
-    fn start(&mut self, start: &Start) -> NewRun {
-        let number = self.id();
-        self.runs.push(run_id(number));
-        let chart = if start.defined { "source" } else { "unknown" };
-        NewRun {
-            branch: branch_id(number),
-            chart: ChartId::of(chart),
-            priority: i32::from(start.priority),
-            pool: start.pool.then(|| POOL.to_owned()),
-            request_id: start.request.map(|request| request.to_string()),
-            listens: match start.listens {
-                0 => Vec::new(),
-                1 => vec![None],
-                kind => vec![Some(KINDS[usize::from(kind % 2)].to_owned())],
-            },
-            at: at(self.now),
-            ..run(number)
-        }
-    }
 }
 
 fn pick<T>(all: &[T], number: u8) -> Option<&T> {
     all.get(usize::from(number).checked_rem(all.len())?)
-}
-
-fn numbered(number: u8) -> flux_core::ports::runs::Event {
-    event(&number.to_string(), KINDS[usize::from(number % 2)])
 }
 
 fn shown<T: Debug>(answer: Result<T, Error>) -> String {
