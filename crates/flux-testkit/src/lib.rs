@@ -6,19 +6,26 @@
 //! - [`gherkin`]: reads the conformance kit.
 //! - [`Flux`]: the real `flux` binary, to be started, stopped, killed and read.
 //! - [`Witness`]: a file in which actions leave traces, to count and order them.
+//! - [`store_suite`]: what every store must do, as one test for each promise of the ports.
+//! - [`differential`]: random operations, on which two stores must agree.
+//! - [`MemoryStore`]: a store that keeps everything in memory, and does the same each time.
 //! - [`wait_until`], [`wait_until_async`]: wait for a predicate instead of sleeping for luck.
 #![expect(
     clippy::missing_panics_doc,
     reason = "every helper panics when the test's world is broken: that is its way to fail a test"
 )]
 
+pub mod differential;
 mod flux;
 pub mod gherkin;
+mod memory_store;
+pub mod store_suite;
 mod stub;
 mod wait;
 mod witness;
 
 pub use flux::{Flux, FluxBuilder};
+pub use memory_store::MemoryStore;
 pub use stub::services::{conformance, httpbin, petstore};
 pub use stub::{Answer, Asked, Manner, Stub};
 pub use wait::{wait_until, wait_until_async};

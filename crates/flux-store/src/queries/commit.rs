@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::effects::Effects;
 use super::end::{self, Ending};
 use super::{cancel, signal, submit, wait};
-use crate::codec::{signed, to_json};
+use crate::codec::signed;
 use crate::error::Fail;
 use crate::sql::sql;
 use crate::sqlite::Conn;
@@ -35,7 +35,7 @@ pub(crate) const INSERT_HISTORY: &str = "\
 
 /// Stores everything that `c` says, or nothing.
 pub(crate) async fn commit(conn: &mut Conn, c: &Commit) -> Result<Committed, Fail> {
-    let mark = mark(c)?;
+    let mark = mark(c);
     let mut fx = Effects::at(c.now);
     let ending = match &c.then {
         Then::Run => advance(conn, c, mark, None).await?.then_some(None),
@@ -185,8 +185,8 @@ async fn answer_again(conn: &mut Conn, c: &Commit, mark: Uuid) -> Result<Committ
     })
 }
 
-/// Tells this commit from every other: a digest of its fence and of what it stores.
-fn mark(c: &Commit) -> Result<Uuid, Fail> {
+/// Tells this commit from every other: a digest of its fence and of everything it stores.
+fn mark(c: &Commit) -> Uuid {
     let mut digest = Sha256::new();
     digest.update(c.branch.uuid());
     digest.update(c.fence.owner.uuid());
@@ -196,14 +196,13 @@ fn mark(c: &Commit) -> Result<Uuid, Fail> {
         digest.update((text.len() as u64).to_le_bytes());
         digest.update(text);
     }
-    match &c.then {
-        Then::Run => digest.update("run"),
-        Then::Wait(_) => digest.update("wait"),
-        Then::End { outcome, .. } => digest.update(to_json(outcome)?),
-    }
+    // The process that sends a commit again is the one that sent it first, so a text that is not
+    // stable between versions will do.
+    let rest = (&c.then, &c.consumed, &c.published, c.join_over, &c.spawned);
+    digest.update(format!("{rest:?}"));
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest.finalize()[..16]);
-    Ok(Uuid::from_bytes(bytes))
+    Uuid::from_bytes(bytes)
 }
 
 async fn insert_history(conn: &mut Conn, c: &Commit) -> Result<(), Fail> {

@@ -22,7 +22,7 @@ pub(crate) const ALL: &str = "\
 pub(crate) const SCHEDULES: &str = "\
     SELECT chart, namespace, name, version, due_at, last_run, \
         coalesce((SELECT state <> 0 FROM run WHERE run.id = last_run), 1) \
-    FROM schedule ORDER BY due_at IS NULL, due_at";
+    FROM schedule ORDER BY due_at IS NULL, due_at, namespace, name";
 pub(crate) const FIRE: &str = "\
     UPDATE schedule SET due_at = ?, last_run = coalesce(?, last_run) \
     WHERE namespace = ? AND name = ? AND due_at = ?";

@@ -14,7 +14,10 @@ use crate::sqlite::Conn;
 pub(crate) const PURGE: &str = "\
     DELETE FROM member WHERE state = 2 AND NOT EXISTS \
         (SELECT 1 FROM branch WHERE branch.owner = member.incarnation)";
-pub(crate) const KNOWN: &str = "SELECT state FROM member WHERE incarnation = ?";
+/// Also who was convicted and purged: it would come back to life otherwise.
+pub(crate) const KNOWN: &str = "\
+    SELECT 1 FROM member WHERE incarnation = ? \
+    UNION ALL SELECT 1 FROM failover WHERE incarnation = ?";
 pub(crate) const COUNT: &str = "SELECT count(*) FROM member WHERE state <> 2";
 pub(crate) const INSERT: &str = "\
     INSERT INTO member (incarnation, name, window_us, heartbeat_seq, state, heartbeat_at, \
@@ -27,7 +30,7 @@ pub(crate) const MEMBERS: &str = "\
         pid, version, (SELECT count(*) FROM branch WHERE branch.owner = member.incarnation) \
     FROM member WHERE state <> 2 OR EXISTS \
         (SELECT 1 FROM branch WHERE branch.owner = member.incarnation) \
-    ORDER BY started_at, name";
+    ORDER BY started_at, name, incarnation";
 pub(crate) const CONVICT: &str = "\
     UPDATE member SET state = 2 WHERE incarnation = ? AND heartbeat_seq = ? AND state <> 2";
 pub(crate) const INSERT_FAILOVER: &str = "\
@@ -47,6 +50,7 @@ pub(crate) async fn join(
 ) -> Result<Joined, Fail> {
     sql(PURGE).execute(conn).await?;
     let known: Vec<(i32,)> = sql(KNOWN)
+        .id(m.incarnation.uuid())
         .id(m.incarnation.uuid())
         .rows::<(Integer,)>()
         .load(conn)

@@ -1,6 +1,7 @@
 //! Looking at runs.
 
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use flux_core::branch::RunState;
 use flux_core::chart::{ChartId, WorkflowName};
 use flux_core::ids::{BranchId, RunId};
 use flux_core::ports::runs::{RunFilter, RunRecord};
@@ -11,7 +12,7 @@ use crate::sql::sql;
 use crate::sqlite::Conn;
 
 /// A run with the state that its branches give it.
-const SHOWN: &str = "\
+pub(crate) const SHOWN: &str = "\
     SELECT id, chart, namespace, name, version, input, outcome, started_at, ended_at, \
         CASE WHEN attached = 1 THEN parent_branch END, pool, priority, seq, \
         CASE WHEN state <> 0 THEN state ELSE (SELECT CASE \
@@ -63,21 +64,7 @@ pub(crate) async fn run(conn: &mut Conn, id: RunId) -> Result<Option<RunRecord>,
 
 /// Runs that pass the filter, newest first.
 pub(crate) async fn list(conn: &mut Conn, filter: &RunFilter) -> Result<Vec<RunRecord>, Fail> {
-    let states: Vec<String> = filter
-        .states
-        .iter()
-        .map(|state| run_state(*state).to_string())
-        .collect();
-    let of_states = match states.is_empty() {
-        true => String::new(),
-        false => format!("AND shown IN ({})", states.join(", ")),
-    };
-    let text = format!(
-        "SELECT * FROM ({SHOWN} WHERE (? IS NULL OR namespace = ?) AND (? IS NULL OR name = ?) \
-            AND started_at >= ? AND seq < coalesce((SELECT seq FROM run WHERE id = ?), \
-            9223372036854775807)) \
-         WHERE 1 = 1 {of_states} ORDER BY seq DESC LIMIT ?"
-    );
+    let text = list_text(&filter.states);
     let (namespace, name) = (filter.namespace.as_deref(), filter.name.as_deref());
     let rows: Vec<Row> = sql(text)
         .maybe_text(namespace)
@@ -91,6 +78,27 @@ pub(crate) async fn list(conn: &mut Conn, filter: &RunFilter) -> Result<Vec<RunR
         .load(conn)
         .await?;
     rows.into_iter().map(record).collect()
+}
+
+/// Goes down the runs by number, so that it can stop at its limit; down the open ones alone when
+/// no others are wanted, because they are few among many. Values: namespace and name, each twice,
+/// since, the run that it begins after, limit.
+pub(crate) fn list_text(states: &[RunState]) -> String {
+    let numbers = states.iter().map(|state| run_state(*state).to_string());
+    let numbers = numbers.collect::<Vec<_>>().join(", ");
+    let (of_states, open) = match states {
+        [] => (String::new(), ""),
+        _ if states.iter().any(|state| state.is_final()) => {
+            (format!("AND shown IN ({numbers})"), "")
+        }
+        _ => (format!("AND shown IN ({numbers})"), "AND state = 0"),
+    };
+    format!(
+        "SELECT * FROM ({SHOWN} WHERE (? IS NULL OR namespace = ?) AND (? IS NULL OR name = ?) \
+            AND started_at >= ? AND seq < coalesce((SELECT seq FROM run WHERE id = ?), \
+            9223372036854775807) {open}) \
+         WHERE 1 = 1 {of_states} ORDER BY seq DESC LIMIT ?"
+    )
 }
 
 fn record(row: Row) -> Result<RunRecord, Fail> {

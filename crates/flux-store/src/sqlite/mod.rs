@@ -3,7 +3,11 @@
 mod conn;
 pub(crate) mod dialect;
 mod open;
+#[cfg(test)]
+mod plans;
 mod reader;
+#[cfg(test)]
+mod schema;
 mod store;
 mod writer;
 

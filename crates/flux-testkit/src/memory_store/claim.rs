@@ -1,0 +1,128 @@
+//! Taking branches, and giving them back.
+
+use flux_core::branch::{BranchEvent, BranchState};
+use flux_core::clock::Timestamp;
+use flux_core::ids::{BranchId, RunId};
+use flux_core::ports::branches::{
+    Arrival, ClaimRequest, Claimed, Claims, Fence, Release, ReleaseTo,
+};
+use flux_core::ports::members::MemberState;
+use flux_core::ports::runs::Signal;
+
+use super::state::{Branch, State};
+
+/// Signals handed over with a claim.
+const MAX_SIGNALS: usize = 100;
+
+impl State {
+    pub(super) fn claim(&mut self, request: &ClaimRequest) -> Claims {
+        let claimer = self.members.get(&request.owner);
+        if claimer.is_none_or(|member| member.state != MemberState::Alive) {
+            return Claims::default();
+        }
+        self.promote(request);
+        let mut due = self
+            .branches_where(|branch| branch.state == BranchState::Ready && is_due(branch, request));
+        due.sort_by_key(|id| {
+            let branch = &self.branches[id];
+            (branch.priority, branch.due_at, branch.number)
+        });
+        due.truncate(request.limit as usize);
+        let branches = due.into_iter().map(|id| self.take(id, request)).collect();
+        Claims {
+            branches,
+            next_due: self.next_due(request),
+        }
+    }
+
+    /// Waiting branches whose time has come become ready, whether they are taken now or later.
+    fn promote(&mut self, request: &ClaimRequest) {
+        let due = self.branches_where(|branch| {
+            branch.state == BranchState::Waiting && is_due(branch, request)
+        });
+        for id in due {
+            let branch = self.branch(id);
+            branch.step(BranchEvent::Wake);
+            branch.updated_at = request.now;
+        }
+    }
+
+    fn take(&mut self, id: BranchId, request: &ClaimRequest) -> Claimed {
+        let branch = self.branch(id);
+        branch.step(BranchEvent::Claim);
+        branch.owner = Some(request.owner);
+        branch.epoch = branch.epoch.next();
+        branch.updated_at = request.now;
+        let branch = branch.clone();
+        let new = &self.runs[&branch.run].new;
+        let after = branch.signals_after;
+        Claimed {
+            branch: id,
+            run: branch.run,
+            chart: new.chart.clone(),
+            fence: Fence {
+                owner: request.owner,
+                epoch: branch.epoch,
+                commit_no: branch.commit_no,
+            },
+            lost: branch.lost,
+            memory: branch.memory,
+            run_input: new.input.clone(),
+            run_started_at: new.at,
+            traceparent: new.traceparent.clone(),
+            pool: new.pool.clone(),
+            signals: after.map_or_else(Vec::new, |after| self.signals_after(branch.run, after)),
+            arrivals: self.arrivals_of(id).cloned().collect(),
+        }
+    }
+
+    fn signals_after(&self, run: RunId, after: u64) -> Vec<Signal> {
+        let newer = self.signals.range(after.saturating_add(1)..);
+        let of_run = newer.filter(|(_, (of, _))| *of == run);
+        let signals = of_run.map(|(_, (_, signal))| signal.clone());
+        signals.take(MAX_SIGNALS).collect()
+    }
+
+    /// Results that a branch has not consumed yet, by index.
+    pub(super) fn arrivals_of(&self, branch: BranchId) -> impl Iterator<Item = &Arrival> {
+        let range = self.arrivals.range((branch, 0)..=(branch, u32::MAX));
+        range.map(|(_, arrival)| arrival)
+    }
+
+    fn next_due(&self, request: &ClaimRequest) -> Option<Timestamp> {
+        let of_pool = self.branches.values().filter(|branch| {
+            matches!(branch.state, BranchState::Ready | BranchState::Waiting)
+                && branch.pool == request.pool
+        });
+        let later = of_pool.filter_map(|branch| branch.due_at.filter(|due| *due > request.now));
+        later.min()
+    }
+
+    pub(super) fn release(&mut self, release: &Release) -> bool {
+        let found = self.branches.get_mut(&release.branch);
+        let Some(branch) = found.filter(|branch| branch.obeys(release.fence)) else {
+            return false;
+        };
+        branch.owner = None;
+        branch.updated_at = release.now;
+        match &release.to {
+            // What it waited for is kept, so that its next owner is told it again.
+            ReleaseTo::Ready => {
+                branch.step(BranchEvent::Release);
+                branch.due_at = Some(release.now);
+            }
+            ReleaseTo::Wait(wait) => {
+                branch.step(BranchEvent::Park);
+                branch.due_at = wait.due_at;
+                branch.signals_after = wait.signals_after;
+                branch.join = wait.join;
+                self.settle(release.branch, release.now);
+            }
+        }
+        true
+    }
+}
+
+fn is_due(branch: &Branch, request: &ClaimRequest) -> bool {
+    branch.pool == request.pool && branch.due_at.is_some_and(|due| due <= request.now)
+}

@@ -1,0 +1,156 @@
+//! Freeing what a dead engine ran.
+
+use flux_core::branch::{BranchState, RunState};
+use flux_core::chart::FaultKind;
+use flux_core::ids::{CommitNo, Epoch, Incarnation};
+use flux_core::ports::branches::{JoinWake, Wait};
+use flux_core::ports::members::Takeover;
+use flux_core::ports::runs::Outcome;
+
+use super::fixture::*;
+
+async fn take_over(ports: &Ports, dead: Incarnation, by: Incarnation, limit: u32) -> Vec<Takeover> {
+    let freed = ports.members.take_over(dead, by, limit, 3, at(60)).await;
+    freed.expect("take over")
+}
+
+/// A freed branch is ready at its commit point, its epoch and its count of lost engines raised.
+pub async fn a_branch_is_freed_at_its_commit_point(ports: Ports) {
+    let (dead, claimed) = ports.running().await;
+    ports.goes_on(claimed).await;
+    let by = ports.engine(2).await;
+    ports.kill(dead, by).await;
+    let expected = Takeover {
+        branch: branch_id(1),
+        run: run_id(1),
+        from: dead,
+        commit_no: CommitNo(1),
+        node: "/do/1".to_owned(),
+        poisoned: false,
+        at: at(60),
+    };
+    assert_eq!(take_over(&ports, dead, by, 10).await, [expected]);
+    let record = ports.branch(1, 1).await;
+    assert_eq!((record.state, record.owner), (BranchState::Ready, None));
+    assert_eq!((record.epoch, record.commit_no), (Epoch(2), CommitNo(1)));
+    assert_eq!((record.lost, record.due_at), (1, Some(at(60))));
+    let claimed = ports.claims(by, 10, 60).await.branches.remove(0);
+    assert_eq!((claimed.fence.epoch, claimed.lost), (Epoch(3), 1));
+    assert_eq!(claimed.memory, "committed");
+}
+
+/// Batches are bounded; an empty one says that nothing is left.
+pub async fn batches_are_bounded(ports: Ports) {
+    ports.deploy().await;
+    let (dead, by) = (ports.engine(1).await, ports.engine(2).await);
+    ports.submit((1..=5).map(run).collect()).await;
+    assert_eq!(ports.claims(dead, 10, 10).await.branches.len(), 5);
+    ports.kill(dead, by).await;
+    let mut freed = Vec::new();
+    for size in [2, 2, 1, 0] {
+        let batch = take_over(&ports, dead, by, 2).await;
+        assert_eq!(batch.len(), size);
+        freed.extend(batch.iter().map(|takeover| takeover.branch));
+    }
+    freed.sort();
+    let expected: Vec<_> = (1..=5).map(branch_id).collect();
+    assert_eq!(freed, expected);
+    let failovers = ports.store.failovers(1).await.expect("failovers");
+    assert_eq!(failovers[0].branches, 5);
+}
+
+/// Nothing is taken from an engine that was not convicted.
+pub async fn nothing_is_taken_from_the_living(ports: Ports) {
+    let (owner, _) = ports.running().await;
+    let by = ports.engine(2).await;
+    let before = ports.branches(1).await;
+    // Whether it is refused or finds nothing: no branch moves.
+    let taken = ports.members.take_over(owner, by, 10, 5, at(60)).await;
+    assert_eq!(taken.unwrap_or_default(), []);
+    ports.members.set_draining(owner).await.expect("drain");
+    let taken = ports.members.take_over(owner, by, 10, 5, at(60)).await;
+    assert_eq!(taken.unwrap_or_default(), []);
+    assert_eq!(ports.branches(1).await, before);
+}
+
+/// Waiting branches have no owner, and others' are others'.
+pub async fn only_running_branches_of_the_dead_are_freed(ports: Ports) {
+    let (dead, first) = ports.running().await;
+    let by = ports.engine(2).await;
+    ports.submit(vec![run(2), run(3)]).await;
+    let waiting = ports.claims(dead, 1, 10).await.branches.remove(0);
+    ports.claims(by, 1, 10).await;
+    let wait = Wait {
+        due_at: Some(at(99)),
+        ..Wait::default()
+    };
+    ports.stored(commit(&waiting, waits(wait))).await;
+    ports.kill(dead, by).await;
+    let (second, third) = (ports.branch(2, 2).await, ports.branch(3, 3).await);
+    let freed = take_over(&ports, dead, by, 10).await;
+    assert_eq!(freed.len(), 1);
+    assert_eq!(freed[0].branch, first.branch);
+    assert_eq!(ports.branch(2, 2).await, second);
+    assert_eq!(ports.branch(3, 3).await, third);
+}
+
+/// Loses `times` engines while they run the only branch that is ready.
+async fn lose(ports: &Ports, times: u32, by: Incarnation) -> Takeover {
+    let mut last = None;
+    for number in 100..100 + times {
+        let dead = ports.engine(number).await;
+        assert_eq!(ports.claims(dead, 1, 60).await.branches.len(), 1);
+        ports.kill(dead, by).await;
+        last = take_over(ports, dead, by, 10).await.pop();
+    }
+    last.expect("it was freed")
+}
+
+/// A branch that has lost its engine too often fails, and faults its run.
+pub async fn a_poisonous_branch_faults_its_run(ports: Ports) {
+    ports.deploy().await;
+    let by = ports.engine(1).await;
+    ports.submit(vec![run(1)]).await;
+    assert!(!lose(&ports, 2, by).await.poisoned);
+    assert!(lose_again(&ports, by).await.poisoned);
+    let record = ports.branch(1, 1).await;
+    assert_eq!((record.state, record.lost), (BranchState::Failed, 3));
+    assert_eq!((record.owner, record.epoch), (None, Epoch(6)));
+    let fault = record.fault.expect("it has one");
+    assert_eq!(fault.kind, FaultKind::Runtime.uri());
+    let record = ports.run(1).await;
+    assert_eq!(record.state, RunState::Faulted);
+    assert_eq!(record.outcome, Some(Outcome::Faulted { fault }));
+    assert!(ports.claims(by, 10, 99).await.branches.is_empty());
+    assert_eq!(
+        ports.store.history(run_id(1)).await.expect("history").len(),
+        3
+    );
+}
+
+async fn lose_again(ports: &Ports, by: Incarnation) -> Takeover {
+    let dead = ports.engine(200).await;
+    assert_eq!(ports.claims(dead, 1, 60).await.branches.len(), 1);
+    ports.kill(dead, by).await;
+    let freed = take_over(ports, dead, by, 10).await.pop();
+    freed.expect("it was freed")
+}
+
+/// A poisonous branch of a split arrives at its join as a fault.
+pub async fn a_poisonous_branch_of_a_split_arrives(ports: Ports) {
+    let (owner, claimed) = ports.running().await;
+    let wait = Wait {
+        join: Some(JoinWake { ok: 1, fault: 1 }),
+        branches: vec![new_branch(11)],
+        ..Wait::default()
+    };
+    ports.stored(commit(&claimed, waits(wait))).await;
+    assert!(lose(&ports, 3, owner).await.poisoned);
+    assert_eq!(ports.run(1).await.state, RunState::Running);
+    let parent = ports.claims(owner, 1, 60).await.branches.remove(0);
+    assert_eq!(parent.branch, branch_id(1));
+    let [arrival] = &parent.arrivals[..] else {
+        panic!("{:?}", parent.arrivals)
+    };
+    assert!(matches!(arrival.outcome, Outcome::Faulted { .. }));
+}
