@@ -123,11 +123,12 @@ CREATE TABLE run (
     attached INTEGER NOT NULL CHECK (attached IN (0, 1)),
     pool TEXT NOT NULL,
     priority INTEGER NOT NULL,
-    request_id TEXT UNIQUE,
+    request_id TEXT,
     traceparent TEXT,
     CHECK ((state = 0) = (ended_at IS NULL))
 ) STRICT;
 CREATE INDEX run_of_parent ON run (parent_branch) WHERE parent_branch IS NOT NULL;
+CREATE UNIQUE INDEX run_of_request ON run (request_id) WHERE request_id IS NOT NULL;
 CREATE INDEX run_open ON run (seq) WHERE state = 0;
 CREATE TABLE schedule (
     namespace TEXT NOT NULL,

@@ -42,6 +42,7 @@ type Row = (
     i64,
     String,
     Option<i64>,
+    Option<i64>,
     i32,
     i64,
 );
@@ -52,6 +53,7 @@ type RowTypes = (
     BigInt,
     BigInt,
     Text,
+    Nullable<BigInt>,
     Nullable<BigInt>,
     Integer,
     BigInt,
@@ -90,7 +92,7 @@ pub(crate) async fn claim(conn: &mut Conn, request: &ClaimRequest) -> Result<Cla
         .load(conn)
         .await?;
     // RETURNING has no order.
-    rows.sort_by_key(|row| (row.7, row.8));
+    rows.sort_by_key(|row| (row.8, row.9));
     let full = rows.len() >= request.limit as usize;
     let mut runs = HashMap::new();
     let mut branches = Vec::with_capacity(rows.len());
@@ -104,7 +106,7 @@ pub(crate) async fn claim(conn: &mut Conn, request: &ClaimRequest) -> Result<Cla
 async fn claimed(
     conn: &mut Conn,
     request: &ClaimRequest,
-    (id, run_id, epoch, commit_no, lost, memory, signals_after, _, _): Row,
+    (id, run_id, epoch, commit_no, lost, memory, signals_after, join_ok, _, _): Row,
     runs: &mut HashMap<Uuid, RunRow>,
 ) -> Result<Claimed, Fail> {
     let at = At {
@@ -126,6 +128,10 @@ async fn claimed(
         Some(after) => signals(conn, run, after).await?,
         None => Vec::new(),
     };
+    let arrivals = match join_ok {
+        Some(_) => arrivals(conn, run, branch).await?,
+        None => Vec::new(),
+    };
     Ok(Claimed {
         branch: BranchId::new(branch),
         run: RunId::new(run),
@@ -138,7 +144,7 @@ async fn claimed(
         traceparent,
         pool: pool_name(pool),
         signals,
-        arrivals: arrivals(conn, run, branch).await?,
+        arrivals,
     })
 }
 

@@ -22,7 +22,13 @@ pub(crate) const INSERT_ENDED: &str = "\
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 pub(crate) const CLOSE_RUN: &str = "\
     UPDATE run SET state = ?, outcome = ?, ended_at = ? WHERE id = ? AND state = 0 \
-    RETURNING parent_branch, attached";
+    RETURNING parent_branch, attached, \
+        EXISTS (SELECT 1 FROM schedule WHERE schedule.last_run = run.id), \
+        EXISTS (SELECT 1 FROM branch WHERE branch.run_id = run.id), \
+        EXISTS (SELECT 1 FROM subscription WHERE subscription.run_id = run.id) \
+            OR EXISTS (SELECT 1 FROM inbox WHERE inbox.run_id = run.id) \
+            OR EXISTS (SELECT 1 FROM signal WHERE signal.run_id = run.id) \
+            OR EXISTS (SELECT 1 FROM arrival WHERE arrival.run_id = run.id)";
 pub(crate) const RUN_OF_BRANCH: &str = "SELECT run_id FROM branch WHERE id = ?";
 pub(crate) const SCHEDULE_AFTER: &str = "\
     UPDATE schedule SET due_at = ? + after_us \
@@ -116,13 +122,19 @@ async fn end_run(
     outcome: &Outcome,
     context: Option<&str>,
 ) -> Result<(), Fail> {
-    let Some(parent) = close(conn, fx, ending.run, outcome).await? else {
+    let Some(closed) = close(conn, fx, ending.run, outcome).await? else {
         return Ok(());
     };
-    cancel::branches_of(conn, fx, ending.run).await?;
+    if closed.branches {
+        cancel::branches_of(conn, fx, ending.run).await?;
+    }
     cancel::offspring(conn, fx, ending.branch).await?;
-    clear(conn, ending.run).await?;
-    let Some(parent) = parent else { return Ok(()) };
+    if closed.kept {
+        clear(conn, ending.run).await?;
+    }
+    let Some(parent) = closed.parent else {
+        return Ok(());
+    };
     // The branch that waited may be gone: then its run has ended, and nobody waits.
     let rows: Vec<(Vec<u8>,)> = sql(RUN_OF_BRANCH)
         .id(parent)
@@ -140,35 +152,52 @@ async fn end_run(
     arrive(conn, fx, waiting_run, parent, 0, outcome, context).await
 }
 
-/// Writes the end of a run. `None`: it had ended before; else the branch that waits for it.
+/// A run that has just ended, and what is left of it.
+pub(crate) struct Closed {
+    /// The branch that waits for it.
+    parent: Option<Uuid>,
+    /// Some of its branches have not ended.
+    pub(crate) branches: bool,
+    /// Something is there that is kept only until its end.
+    pub(crate) kept: bool,
+}
+
+/// Writes the end of a run. `None`: it had ended before.
 pub(crate) async fn close(
     conn: &mut Conn,
     fx: &mut Effects,
     run: Uuid,
     outcome: &Outcome,
-) -> Result<Option<Option<Uuid>>, Fail> {
-    let rows: Vec<(Option<Vec<u8>>, i64)> = sql(CLOSE_RUN)
+) -> Result<Option<Closed>, Fail> {
+    type Types = (Nullable<Binary>, BigInt, BigInt, BigInt, BigInt);
+    let rows: Vec<(Option<Vec<u8>>, i64, i64, i64, i64)> = sql(CLOSE_RUN)
         .int(i64::from(run_state(final_state(outcome))))
         .owned_text(to_json(outcome)?)
         .int(fx.now)
         .id(run)
-        .rows::<(Nullable<Binary>, BigInt)>()
+        .rows::<Types>()
         .load(conn)
         .await?;
-    let Some((parent, attached)) = rows.into_iter().next() else {
+    let Some((parent, attached, scheduled, branches, kept)) = rows.into_iter().next() else {
         return Ok(None);
     };
-    sql(SCHEDULE_AFTER)
-        .int(fx.now)
-        .id(run)
-        .execute(conn)
-        .await?;
+    if scheduled == 1 {
+        sql(SCHEDULE_AFTER)
+            .int(fx.now)
+            .id(run)
+            .execute(conn)
+            .await?;
+    }
     let at = At {
         table: "run",
         row: &run,
     };
     let parent = at.maybe_id("parent_branch", parent.as_deref())?;
-    Ok(Some(parent.filter(|_| attached == 1)))
+    Ok(Some(Closed {
+        parent: parent.filter(|_| attached == 1),
+        branches: branches == 1,
+        kept: kept == 1,
+    }))
 }
 
 /// Removes what is kept only for a run that has not ended.

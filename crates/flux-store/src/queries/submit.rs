@@ -21,8 +21,14 @@ pub(crate) const DEFINED: &str = "SELECT 1 FROM definition WHERE chart = ?";
 /// Starts runs; one that was started before by the same request is answered instead.
 pub(crate) async fn submit(conn: &mut Conn, runs: &[NewRun]) -> Result<Vec<Submitted>, Fail> {
     let mut answers = Vec::with_capacity(runs.len());
+    let mut defined = None;
     for run in runs {
-        let new = start(conn, run, None).await?;
+        // Mostly many runs of one definition: asked for once.
+        if defined != Some(&run.chart) {
+            require_definition(conn, run).await?;
+            defined = Some(&run.chart);
+        }
+        let new = insert(conn, run, None).await?;
         let started = match (&run.request_id, new) {
             (Some(request), false) => of_request(conn, request).await?.unwrap_or(run.id),
             _ => run.id,
@@ -55,6 +61,10 @@ pub(crate) async fn start(
     parent: Option<Uuid>,
 ) -> Result<bool, Fail> {
     require_definition(conn, run).await?;
+    insert(conn, run, parent).await
+}
+
+async fn insert(conn: &mut Conn, run: &NewRun, parent: Option<Uuid>) -> Result<bool, Fail> {
     let at = run.at.as_micros();
     let inserted = sql(dialect::INSERT_RUN)
         .id(run.id.uuid())

@@ -36,7 +36,8 @@ pub(crate) const CLAIM_READY: &str = "\
         SELECT id FROM branch WHERE pool = ? AND state = 0 AND due_at <= ? \
         ORDER BY priority, due_at LIMIT ?) \
     AND EXISTS (SELECT 1 FROM member WHERE incarnation = ? AND state = 0) \
-    RETURNING id, run_id, epoch, commit_no, lost, memory, signals_after, priority, due_at";
+    RETURNING id, run_id, epoch, commit_no, lost, memory, signals_after, join_ok, \
+        priority, due_at";
 
 /// A definition that is stored already stays as it is.
 /// Values: chart, namespace, name, version, source, deployed_at.

@@ -72,7 +72,10 @@ impl State {
             traceparent: new.traceparent.clone(),
             pool: new.pool.clone(),
             signals: after.map_or_else(Vec::new, |after| self.signals_after(branch.run, after)),
-            arrivals: self.arrivals_of(id).cloned().collect(),
+            arrivals: match branch.join {
+                Some(_) => self.arrivals_of(id).cloned().collect(),
+                None => Vec::new(),
+            },
         }
     }
 
