@@ -18,14 +18,16 @@ pub mod process;
 pub mod test;
 pub mod tidy;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What a command returns: nothing, or the sentence to print before exiting with status 1.
 pub type Outcome = Result<(), String>;
 
-/// The root folder of the workspace this binary was built from.
+/// The root folder of the workspace: of the checkout that `cargo` runs in, which need not be the one
+/// this binary was built in when checkouts share a target folder.
 pub fn workspace_root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let told = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let here = told.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     here.parent()
         .expect("xtask is a folder of the workspace")
         .to_path_buf()

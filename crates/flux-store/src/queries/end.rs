@@ -169,8 +169,9 @@ pub(crate) async fn close(
     run: Uuid,
     outcome: &Outcome,
 ) -> Result<Option<Closed>, Fail> {
+    type Row = (Option<Vec<u8>>, i64, i64, i64, i64);
     type Types = (Nullable<Binary>, BigInt, BigInt, BigInt, BigInt);
-    let rows: Vec<(Option<Vec<u8>>, i64, i64, i64, i64)> = sql(CLOSE_RUN)
+    let rows: Vec<Row> = sql(CLOSE_RUN)
         .int(i64::from(run_state(final_state(outcome))))
         .owned_text(to_json(outcome)?)
         .int(fx.now)
