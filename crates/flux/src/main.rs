@@ -26,12 +26,15 @@ use std::process::ExitCode;
 struct Cli {
     #[command(flatten)]
     settings: config::Flags,
+    #[command(flatten)]
+    output: output::Printing,
     #[command(subcommand)]
     command: Command,
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    output::set_up(&cli.output);
     let result = command::dispatch(cli.command, &cli.settings);
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,13 +8,16 @@ mod generate;
 mod history;
 mod input;
 mod list;
+mod live;
 mod progress;
 mod run;
+mod schedule;
 mod show;
 mod signal;
 mod start;
 mod submit;
 mod validate;
+mod watch;
 mod why;
 mod workflow;
 
@@ -33,6 +36,7 @@ pub enum Command {
     Validate(validate::Args),
     List(list::Args),
     Show(show::Args),
+    Watch(watch::Args),
     History(history::Args),
     Why(why::Args),
     Signal(signal::Args),
@@ -41,7 +45,7 @@ pub enum Command {
     Workflow(workflow::Args),
     /// Schedules: when runs start by themselves
     #[command(subcommand)]
-    Schedule(workflow::ScheduleArgs),
+    Schedule(schedule::Args),
     /// The engines on this store, and what failed over
     #[command(subcommand)]
     Cluster(cluster::Args),
@@ -87,11 +91,12 @@ async fn with_store(command: Command, config: Config) -> Result<(), Failure> {
         Command::Submit(args) => submit::run(args, &config).await,
         Command::List(args) => list::run(&args, &config).await,
         Command::Show(args) => show::run(&args, &config).await,
+        Command::Watch(args) => watch::run(&args, &config).await,
         Command::History(args) => history::run(&args, &config).await,
         Command::Why(args) => why::run(&args, &config).await,
         Command::Signal(args) => signal::run(&args, &config).await,
         Command::Workflow(args) => workflow::run(&args, &config).await,
-        Command::Schedule(args) => workflow::schedules(&args, &config).await,
+        Command::Schedule(args) => schedule::run(&args, &config).await,
         Command::Cluster(args) => cluster::run(&args, &config).await,
         Command::Db(args) => db::run(&args, &config),
         Command::Validate(_)
@@ -113,6 +118,7 @@ fn logging(command: &Command, config: &Config) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(crate::output::colours())
         .with_writer(std::io::stderr);
     if config.json_logs {
         logs.json().init();
