@@ -64,7 +64,10 @@ pub(crate) async fn end(
 ) -> Result<(), Fail> {
     bury(conn, fx.now, ending, Some(outcome)).await?;
     if ending.root || whole_run {
-        return end_run(conn, fx, ending, outcome, context).await;
+        if end_run(conn, fx, ending.run, outcome, context).await? {
+            cancel::offspring(conn, fx, ending.branch).await?;
+        }
+        return Ok(());
     }
     cancel::offspring(conn, fx, ending.branch).await?;
     match ending.parent {
@@ -109,21 +112,23 @@ pub(crate) async fn bury(
     Ok(())
 }
 
-/// Ends the run of a branch that has been buried, and tells the branch that waits for it.
-async fn end_run(
+/// Ends a run, cancels its branches, and tells the branch that waits for it; false when it had
+/// ended before.
+pub(crate) async fn end_run(
     conn: &mut Conn,
     fx: &mut Effects,
-    ending: &Ending,
+    run: Uuid,
     outcome: &Outcome,
     context: Option<&str>,
-) -> Result<(), Fail> {
-    let Some(parent) = close(conn, fx, ending.run, outcome).await? else {
-        return Ok(());
+) -> Result<bool, Fail> {
+    let Some(parent) = close(conn, fx, run, outcome).await? else {
+        return Ok(false);
     };
-    cancel::branches_of(conn, fx, ending.run).await?;
-    cancel::offspring(conn, fx, ending.branch).await?;
-    clear(conn, ending.run).await?;
-    let Some(parent) = parent else { return Ok(()) };
+    cancel::branches_of(conn, fx, run).await?;
+    clear(conn, run).await?;
+    let Some(parent) = parent else {
+        return Ok(true);
+    };
     // The branch that waited may be gone: then its run has ended, and nobody waits.
     let rows: Vec<(Vec<u8>,)> = sql(RUN_OF_BRANCH)
         .id(parent)
@@ -131,14 +136,15 @@ async fn end_run(
         .load(conn)
         .await?;
     let Some((waiting_run,)) = rows.into_iter().next() else {
-        return Ok(());
+        return Ok(true);
     };
     let waiting_run = At {
         table: "branch",
         row: &parent,
     }
     .id("run_id", &waiting_run)?;
-    arrive(conn, fx, waiting_run, parent, 0, outcome, context).await
+    arrive(conn, fx, waiting_run, parent, 0, outcome, context).await?;
+    Ok(true)
 }
 
 /// Writes the end of a run. `None`: it had ended before; else the branch that waits for it.

@@ -12,7 +12,7 @@ use crate::sql::sql;
 use crate::sqlite::Conn;
 
 /// A run with the state that its branches give it.
-const SHOWN: &str = "\
+pub(crate) const SHOWN: &str = "\
     SELECT id, chart, namespace, name, version, input, outcome, started_at, ended_at, \
         CASE WHEN attached = 1 THEN parent_branch END, pool, priority, seq, \
         CASE WHEN state <> 0 THEN state ELSE (SELECT CASE \

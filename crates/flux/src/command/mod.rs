@@ -1,5 +1,6 @@
 //! The commands; this file only dispatches.
 
+mod cancel;
 mod cluster;
 mod config;
 mod db;
@@ -10,6 +11,7 @@ mod input;
 mod list;
 mod live;
 mod progress;
+mod recover;
 mod run;
 mod schedule;
 mod show;
@@ -40,6 +42,8 @@ pub enum Command {
     History(history::Args),
     Why(why::Args),
     Signal(signal::Args),
+    Cancel(cancel::Args),
+    Recover(recover::Args),
     /// Definitions: deploy them, list them
     #[command(subcommand)]
     Workflow(workflow::Args),
@@ -52,7 +56,7 @@ pub enum Command {
     /// Settings: what is in force, and whether it is right
     #[command(subcommand)]
     Config(config::Args),
-    /// The store's schema
+    /// The store: its place, state, backup and clearing out
     #[command(subcommand)]
     Db(db::Args),
     Demo(demo::Args),
@@ -95,10 +99,12 @@ async fn with_store(command: Command, config: Config) -> Result<(), Failure> {
         Command::History(args) => history::run(&args, &config).await,
         Command::Why(args) => why::run(&args, &config).await,
         Command::Signal(args) => signal::run(&args, &config).await,
+        Command::Cancel(args) => cancel::run(&args, &config).await,
+        Command::Recover(args) => recover::run(&args, &config).await,
         Command::Workflow(args) => workflow::run(&args, &config).await,
         Command::Schedule(args) => schedule::run(&args, &config).await,
         Command::Cluster(args) => cluster::run(&args, &config).await,
-        Command::Db(args) => db::run(&args, &config),
+        Command::Db(args) => db::run(&args, &config).await,
         Command::Validate(_)
         | Command::Completions(_)
         | Command::Man(_)
