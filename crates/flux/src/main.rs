@@ -4,6 +4,8 @@ mod command;
 mod config;
 mod exit;
 mod output;
+#[cfg(test)]
+mod reference;
 mod wiring;
 
 use clap::Parser;
@@ -22,7 +24,7 @@ use std::process::ExitCode;
 #[command(after_help = "Start with: flux run examples/hello/workflow.yaml\n\
     Exit codes: 0 done, 1 unexpected error, 2 wrong usage, 3 the run faulted, 4 cancelled, \
     5 timeout passed, 6 validation failed, 7 not found, 8 conflict, 69 store unreachable, \
-    75 try again later, 78 configuration error")]
+    75 try again later, 78 configuration error, 130 interrupted")]
 struct Cli {
     #[command(flatten)]
     settings: config::Flags,
