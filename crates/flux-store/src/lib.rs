@@ -18,4 +18,5 @@ mod sql;
 pub mod sqlite;
 
 pub use error::OpenError;
-pub use sqlite::{Options, SqliteStore, Stats};
+pub use queries::status::Counts;
+pub use sqlite::{Options, SqliteStore, Stats, Status, backup, status};

@@ -215,15 +215,20 @@ fn read_file(
     }
 }
 
+/// "Did you mean ..?" for a key that is close enough.
 fn similar(name: &str) -> String {
-    let shared = |key: &&Key| {
-        key.name
-            .chars()
-            .filter(|letter| name.contains(*letter))
-            .count()
-    };
-    match KEYS.iter().max_by_key(shared) {
-        Some(key) => format!("; did you mean `{}`?", key.name),
+    let folded = name.to_lowercase().replace('-', "_");
+    let folded = folded.trim_start_matches("flux_");
+    // The distance is quadratic in the length, and the name comes from a file.
+    let near = KEYS.iter().filter(|_| folded.len() <= 100).map(|key| {
+        let distance = strsim::damerau_levenshtein(folded, key.name);
+        (distance, key.name)
+    });
+    let best = near
+        .filter(|(distance, key)| *distance <= (key.len().min(folded.len()) / 3).max(1))
+        .min();
+    match best {
+        Some((_, key)) => format!("; did you mean `{key}`?"),
         None => String::new(),
     }
 }
@@ -364,4 +369,23 @@ fn host() -> String {
         .nodename()
         .to_string_lossy()
         .into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::similar;
+
+    #[test]
+    fn a_mistyped_key_is_recognised_and_a_strange_one_is_not() {
+        for typed in [
+            "failover_time_windw",
+            "failover-time-window",
+            "FLUX_FAILOVER_TIME_WINDOW",
+        ] {
+            assert!(similar(typed).contains("`failover_time_window`"), "{typed}");
+        }
+        assert!(similar("concurency_levl").contains("`concurrency_level`"));
+        assert_eq!(similar("colour_of_the_bikeshed"), "");
+        assert_eq!(similar(&"x".repeat(1_000_000)), "");
+    }
 }

@@ -4,6 +4,8 @@ mod command;
 mod config;
 mod exit;
 mod output;
+#[cfg(test)]
+mod reference;
 mod wiring;
 
 use clap::Parser;
@@ -22,16 +24,19 @@ use std::process::ExitCode;
 #[command(after_help = "Start with: flux run examples/hello/workflow.yaml\n\
     Exit codes: 0 done, 1 unexpected error, 2 wrong usage, 3 the run faulted, 4 cancelled, \
     5 timeout passed, 6 validation failed, 7 not found, 8 conflict, 69 store unreachable, \
-    75 try again later, 78 configuration error")]
+    75 try again later, 78 configuration error, 130 interrupted")]
 struct Cli {
     #[command(flatten)]
     settings: config::Flags,
+    #[command(flatten)]
+    output: output::Printing,
     #[command(subcommand)]
     command: Command,
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    output::set_up(&cli.output);
     let result = command::dispatch(cli.command, &cli.settings);
     match result {
         Ok(()) => ExitCode::SUCCESS,

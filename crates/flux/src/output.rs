@@ -1,8 +1,23 @@
 //! The only place that writes to standard output and standard error.
-#![expect(clippy::print_stderr, reason = "commands print here, and only here")]
 
 use crate::exit::Failure;
-use std::io::Write;
+use anstyle::{AnsiColor, Style};
+use indicatif::MultiProgress;
+use serde_json::Value;
+use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// How to print, for every command.
+#[derive(clap::Args, Default)]
+pub struct Printing {
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value_t)]
+    color: clap::ColorChoice,
+    /// Print nothing but data and errors
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
 
 /// How data is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -12,11 +27,45 @@ pub enum Format {
     Table,
     /// One JSON document.
     Json,
+    /// One YAML document.
+    Yaml,
+}
+
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Live lines at the bottom of the terminal, above which notes are printed.
+static LIVE: Mutex<Option<MultiProgress>> = Mutex::new(None);
+
+/// Takes the flags to heart; before anything is printed.
+pub fn set_up(flags: &Printing) {
+    let choice = match flags.color {
+        clap::ColorChoice::Auto => anstream::ColorChoice::Auto,
+        clap::ColorChoice::Always => anstream::ColorChoice::Always,
+        clap::ColorChoice::Never => anstream::ColorChoice::Never,
+    };
+    choice.write_global();
+    QUIET.store(flags.quiet, Ordering::Relaxed);
+}
+
+/// Whether standard error takes colours.
+pub fn colours() -> bool {
+    anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
+}
+
+/// Whether somebody watches: live lines make sense.
+pub fn watched() -> bool {
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    !quiet() && !dumb && std::io::stderr().is_terminal()
+}
+
+/// Shows these live lines from now on, or none.
+pub fn set_live(lines: Option<MultiProgress>) {
+    *LIVE.lock().unwrap_or_else(PoisonError::into_inner) = lines;
 }
 
 /// A line of data. A closed pipe (`| head`) ends the program quietly.
 pub fn data(text: &str) {
-    let mut out = std::io::stdout().lock();
+    let mut out = anstream::stdout().lock();
     if writeln!(out, "{text}").is_err() {
         std::process::exit(0);
     }
@@ -24,22 +73,52 @@ pub fn data(text: &str) {
 
 /// A message to the person who waits.
 pub fn note(text: &str) {
-    eprintln!("{text}");
+    if quiet() {
+        return;
+    }
+    let live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
+    match live.as_ref() {
+        Some(lines) if lines.println(text).is_ok() => {}
+        _ => to_stderr(text),
+    }
 }
 
 /// A failure.
 pub fn report(failure: &Failure) {
+    let label = |text: &str, colour: AnsiColor| paint(text, colour.on_default().bold());
     if !failure.message.is_empty() {
-        eprintln!("error: {}", failure.message);
+        let error = label("error:", AnsiColor::Red);
+        to_stderr(&format!("{error} {}", failure.message));
     }
     if let Some(help) = &failure.help {
-        eprintln!("help: {help}");
+        to_stderr(&format!("{} {help}", label("help:", AnsiColor::Cyan)));
+    }
+}
+
+/// The text in this style, where standard error takes colours.
+pub fn paint(text: &str, style: Style) -> String {
+    if colours() {
+        format!("{style}{text}{style:#}")
+    } else {
+        text.to_owned()
     }
 }
 
 /// A value as JSON.
-pub fn json(value: &serde_json::Value) {
+pub fn json(value: &Value) {
     data(&serde_json::to_string_pretty(value).unwrap_or_default());
+}
+
+/// A value for programs: YAML when that is asked for, else JSON.
+pub fn document(format: Format, value: &Value) -> Result<(), Failure> {
+    if format != Format::Yaml {
+        json(value);
+        return Ok(());
+    }
+    let text = serde_saphyr::to_string(value)
+        .map_err(|error| Failure::new(1, format!("cannot be written as YAML: {error}")))?;
+    data(text.trim_end());
+    Ok(())
 }
 
 /// Rows under upper-case headers.
@@ -49,4 +128,13 @@ pub fn table(header: &[&str], rows: Vec<Vec<String>>) {
     table.set_header(header.iter().map(|name| name.to_uppercase()));
     table.add_rows(rows);
     data(&table.trim_fmt());
+}
+
+fn quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+fn to_stderr(text: &str) {
+    // Nobody is left to be told that standard error is closed.
+    let _closed = writeln!(anstream::stderr().lock(), "{text}");
 }

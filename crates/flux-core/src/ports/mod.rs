@@ -4,6 +4,7 @@
 pub mod branches;
 pub mod definitions;
 pub mod members;
+pub mod operations;
 pub mod runs;
 
 /// Why a port could not do what was asked.

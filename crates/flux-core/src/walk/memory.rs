@@ -165,6 +165,25 @@ impl Memory {
         serde_json::from_str(text).map_err(|error| format!("memory of a branch: {error}"))
     }
 
+    /// As an operator sends it back to this commit point: what was split off or started at it is
+    /// gone, so it is split off or started again; and what had a deadline gets its time anew.
+    pub fn sent_back(&mut self, now: Timestamp) {
+        for frame in &mut self.frames {
+            let again = |from: Timestamp| move |until: Timestamp| now.plus(until.since(from));
+            frame.deadline = frame.deadline.map(again(frame.started_at));
+            if let Local::Try(block) = &mut frame.local {
+                block.attempt_deadline = block.attempt_deadline.map(again(block.began));
+            }
+        }
+        if let (Cursor::Inside, Some(frame)) = (&self.at, self.frames.last_mut()) {
+            match frame.local {
+                Local::Fork { .. } => frame.local = Local::None,
+                Local::Child => frame.local = Local::Action { firing: 0 },
+                _ => {}
+            }
+        }
+    }
+
     /// The node at which a branch with this memory goes on.
     pub(super) fn node(&self) -> NodeId {
         match (&self.at, self.frames.last()) {

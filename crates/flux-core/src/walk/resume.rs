@@ -87,6 +87,8 @@ impl Walk {
             (Kind::Run(child), Local::Action { .. }) => self.prepare(node, child, &frame.input),
             (Kind::Run(_), Local::Child) => self.child_ended(&arrivals),
             (Kind::Fork(fork), Local::Fork { .. }) => self.joined(node, fork, arrivals),
+            // An operator sent the branch back to a split whose branches are gone.
+            (Kind::Fork(fork), Local::None) => self.split(&chart, fork, frame.input),
             (Kind::Listen(listen), Local::Listen(heard)) => self.listen(node, listen, heard),
             (Kind::File(file), _) => {
                 let scope = self.scope(node, &frame.input, Some(&frame.input));

@@ -69,7 +69,10 @@ pub(crate) async fn end(
 ) -> Result<(), Fail> {
     bury(conn, fx.now, ending, Some(outcome)).await?;
     if ending.root || whole_run {
-        return end_run(conn, fx, ending, outcome, context).await;
+        if end_run(conn, fx, ending.run, outcome, context).await? {
+            cancel::offspring(conn, fx, ending.branch).await?;
+        }
+        return Ok(());
     }
     cancel::offspring(conn, fx, ending.branch).await?;
     match ending.parent {
@@ -114,26 +117,26 @@ pub(crate) async fn bury(
     Ok(())
 }
 
-/// Ends the run of a branch that has been buried, and tells the branch that waits for it.
-async fn end_run(
+/// Ends a run, cancels its branches, and tells the branch that waits for it; false when it had
+/// ended before.
+pub(crate) async fn end_run(
     conn: &mut Conn,
     fx: &mut Effects,
-    ending: &Ending,
+    run: Uuid,
     outcome: &Outcome,
     context: Option<&str>,
-) -> Result<(), Fail> {
-    let Some(closed) = close(conn, fx, ending.run, outcome).await? else {
-        return Ok(());
+) -> Result<bool, Fail> {
+    let Some(closed) = close(conn, fx, run, outcome).await? else {
+        return Ok(false);
     };
     if closed.branches {
-        cancel::branches_of(conn, fx, ending.run).await?;
+        cancel::branches_of(conn, fx, run).await?;
     }
-    cancel::offspring(conn, fx, ending.branch).await?;
     if closed.kept {
-        clear(conn, ending.run).await?;
+        clear(conn, run).await?;
     }
     let Some(parent) = closed.parent else {
-        return Ok(());
+        return Ok(true);
     };
     // The branch that waited may be gone: then its run has ended, and nobody waits.
     let rows: Vec<(Vec<u8>,)> = sql(RUN_OF_BRANCH)
@@ -142,14 +145,15 @@ async fn end_run(
         .load(conn)
         .await?;
     let Some((waiting_run,)) = rows.into_iter().next() else {
-        return Ok(());
+        return Ok(true);
     };
     let waiting_run = At {
         table: "branch",
         row: &parent,
     }
     .id("run_id", &waiting_run)?;
-    arrive(conn, fx, waiting_run, parent, 0, outcome, context).await
+    arrive(conn, fx, waiting_run, parent, 0, outcome, context).await?;
+    Ok(true)
 }
 
 /// A run that has just ended, and what is left of it.

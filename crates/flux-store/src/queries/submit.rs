@@ -96,14 +96,24 @@ async fn insert(conn: &mut Conn, run: &NewRun, parent: Option<Uuid>) -> Result<b
         .text(&run.memory)
         .execute(conn)
         .await?;
-    for kind in &run.listens {
+    subscribe(conn, run.id, &run.listens).await?;
+    Ok(true)
+}
+
+/// Events of these types are kept for the run from now on.
+pub(crate) async fn subscribe(
+    conn: &mut Conn,
+    run: RunId,
+    listens: &[Option<String>],
+) -> Result<(), Fail> {
+    for kind in listens {
         sql(dialect::INSERT_SUBSCRIPTION)
             .text(kind.as_deref().unwrap_or_default())
-            .id(run.id.uuid())
+            .id(run.uuid())
             .execute(conn)
             .await?;
     }
-    Ok(true)
+    Ok(())
 }
 
 async fn require_definition(conn: &mut Conn, run: &NewRun) -> Result<(), Fail> {

@@ -53,6 +53,13 @@ pub(crate) fn block_on<T>(queries: impl Future<Output = T>) -> T {
 
 /// Opens a connection with our settings.
 pub(crate) fn connect(path: &Path, busy: Duration) -> Result<SqliteConnection, ConnectionError> {
+    let mut conn = establish(path, busy)?;
+    set_up(&mut conn)?;
+    Ok(conn)
+}
+
+/// Opens a connection that has changed nothing in the file yet.
+pub(crate) fn establish(path: &Path, busy: Duration) -> Result<SqliteConnection, ConnectionError> {
     let text = path.to_str().ok_or_else(|| {
         ConnectionError::InvalidConnectionUrl("the path is not valid UTF-8".to_owned())
     })?;
@@ -63,9 +70,14 @@ pub(crate) fn connect(path: &Path, busy: Duration) -> Result<SqliteConnection, C
     };
     conn.batch_execute(&format!("PRAGMA busy_timeout = {}", busy.as_millis()))
         .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(conn)
+}
+
+/// Our settings; the first one is written to the file.
+pub(crate) fn set_up(conn: &mut SqliteConnection) -> Result<(), ConnectionError> {
     for pragma in dialect::PRAGMAS {
         conn.batch_execute(pragma)
             .map_err(ConnectionError::CouldntSetupConfiguration)?;
     }
-    Ok(conn)
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod conn;
 pub(crate) mod dialect;
+mod maintain;
 mod open;
 #[cfg(test)]
 mod plans;
@@ -12,5 +13,6 @@ mod store;
 mod writer;
 
 pub(crate) use conn::Conn;
+pub use maintain::{Status, backup, status};
 pub use store::{Options, SqliteStore};
 pub use writer::Stats;

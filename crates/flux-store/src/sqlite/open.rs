@@ -9,7 +9,7 @@ use diesel::sqlite::Sqlite;
 use diesel::{QueryableByName, RunQueryDsl, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::conn::connect;
+use super::conn::{establish, set_up};
 use crate::error::OpenError;
 
 pub(super) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -31,14 +31,10 @@ pub(crate) fn open(path: &Path, busy: Duration) -> Result<(), OpenError> {
         path: path.to_owned(),
         reason,
     };
-    let mut conn = connect(path, busy).map_err(|error| {
-        let reason = error.to_string();
-        match reason.contains("not a database") {
-            true => OpenError::NotADatabase(path.to_owned()),
-            false => refused(reason),
-        }
-    })?;
+    let mut conn = establish(path, busy).map_err(|error| refused(error.to_string()))?;
+    // Before our settings, which would change another program's file.
     check_owner(path, &mut conn)?;
+    set_up(&mut conn).map_err(|error| refused(error.to_string()))?;
     migrate(path, &mut conn)
 }
 
@@ -105,7 +101,7 @@ fn number(conn: &mut SqliteConnection, text: &str) -> Result<i64, diesel::result
         .map(|row| row.number)
 }
 
-fn check_owner(path: &Path, conn: &mut SqliteConnection) -> Result<(), OpenError> {
+pub(super) fn check_owner(path: &Path, conn: &mut SqliteConnection) -> Result<(), OpenError> {
     let mut read = |text: &str| {
         number(conn, text).map_err(|error| match error.to_string() {
             reason if reason.contains("not a database") => OpenError::NotADatabase(path.to_owned()),

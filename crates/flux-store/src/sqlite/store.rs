@@ -14,6 +14,7 @@ use flux_core::ports::definitions::{
     DefinitionRecord, Definitions, Firing, NewDefinition, ScheduleRecord,
 };
 use flux_core::ports::members::{Joined, Member, Members, NewMember, Takeover};
+use flux_core::ports::operations::{Operated, Operations, Recovery};
 use flux_core::ports::runs::{
     BranchRecord, Event, FailoverRecord, HistoryRecord, NewRun, RunFilter, RunRecord, Runs,
     Signalled, Submitted,
@@ -160,6 +161,30 @@ impl Runs for SqliteStore {
         self.readers
             .read(move |conn| block_on(history::failovers(conn, limit)))
             .await
+    }
+}
+
+#[async_trait]
+impl Operations for SqliteStore {
+    async fn cancel(&self, run: RunId, now: Timestamp) -> Result<Operated, Error> {
+        match self.writer.write(Write::Cancel(run, now)).await? {
+            Answer::Operated(operated) => Ok(operated),
+            _ => unexpected(),
+        }
+    }
+
+    async fn recover(&self, recovery: Recovery) -> Result<Operated, Error> {
+        match self.writer.write(Write::Recover(recovery)).await? {
+            Answer::Operated(operated) => Ok(operated),
+            _ => unexpected(),
+        }
+    }
+
+    async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
+        match self.writer.write(Write::Prune(before, limit)).await? {
+            Answer::Pruned(count) => Ok(count),
+            _ => unexpected(),
+        }
     }
 }
 

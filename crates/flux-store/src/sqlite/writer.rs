@@ -16,6 +16,7 @@ use flux_core::ports::Error;
 use flux_core::ports::branches::{ClaimRequest, Claims, Commit, Committed, Release};
 use flux_core::ports::definitions::{Firing, NewDefinition};
 use flux_core::ports::members::{Joined, Member, NewMember, Takeover};
+use flux_core::ports::operations::{Operated, Recovery};
 use flux_core::ports::runs::{Event, NewRun, Signalled, Submitted};
 use tokio::sync::oneshot;
 
@@ -23,7 +24,9 @@ use super::conn::{Conn, block_on, connect};
 use super::dialect;
 use crate::error::{Blame, Fail};
 use crate::queries::effects::Effects;
-use crate::queries::{claim, commit, definitions, members, release, signal, submit, takeover};
+use crate::queries::{
+    claim, commit, definitions, members, operations, prune, release, signal, submit, takeover,
+};
 
 /// Requests in one transaction.
 const TICK: usize = 1_000;
@@ -56,6 +59,9 @@ pub(crate) enum Write {
         poison_limit: u32,
         now: Timestamp,
     },
+    Cancel(RunId, Timestamp),
+    Recover(Recovery),
+    Prune(Timestamp, u32),
     Drain(Incarnation),
     Leave(Incarnation),
 }
@@ -70,6 +76,8 @@ pub(crate) enum Answer {
     Joined(Joined),
     Members(Vec<Member>),
     Takeovers(Vec<Takeover>),
+    Operated(Operated),
+    Pruned(u64),
     Done,
 }
 
@@ -258,7 +266,22 @@ async fn one(conn: &mut Conn, write: &Write) -> Result<Answer, Fail> {
             Answer::Done
         }
         Write::Fire(firing) => Answer::Yes(definitions::fire(conn, firing).await?),
+        Write::Cancel(..) | Write::Recover(_) | Write::Prune(..) => {
+            of_operators(conn, write).await?
+        }
         member => of_members(conn, member).await?,
+    })
+}
+
+async fn of_operators(conn: &mut Conn, write: &Write) -> Result<Answer, Fail> {
+    Ok(match write {
+        Write::Cancel(run, now) => {
+            let mut fx = Effects::at(*now);
+            Answer::Operated(operations::cancel(conn, &mut fx, *run).await?)
+        }
+        Write::Recover(recovery) => Answer::Operated(operations::recover(conn, recovery).await?),
+        Write::Prune(before, limit) => Answer::Pruned(prune::prune(conn, *before, *limit).await?),
+        _ => Answer::Done,
     })
 }
 

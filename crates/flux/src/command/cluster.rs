@@ -32,7 +32,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
     match args {
         Args::Status { output } => {
             let members = store.members().members().await?;
-            status(&members, *output, SystemClock.now());
+            status(&members, *output, SystemClock.now())?;
         }
         Args::Failovers { output } => {
             let all = store.failovers(100).await?;
@@ -40,9 +40,9 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
                 json!({"engine": f.from_name, "incarnation": f.from.to_string(), "by": f.by.to_string(),
                        "at": f.at.to_string(), "evidence": f.evidence, "branches": f.branches})
             });
-            if *output == Format::Json {
-                output::json(&json!({ "failovers": values.collect::<Vec<Value>>() }));
-                return Ok(());
+            if *output != Format::Table {
+                let values: Vec<Value> = values.collect();
+                return output::document(*output, &json!({ "failovers": values }));
             }
             let rows = all.iter().map(|f| {
                 vec![
@@ -68,9 +68,9 @@ fn standing(member: &Member, now: Timestamp) -> &'static str {
     }
 }
 
-fn status(members: &[Member], format: Format, now: Timestamp) {
+fn status(members: &[Member], format: Format, now: Timestamp) -> Result<(), Failure> {
     let age = |member: &Member| now.since(member.heartbeat_at).as_secs_f64();
-    if format == Format::Json {
+    if format != Format::Table {
         let engines: Vec<Value> = members
             .iter()
             .map(|member| {
@@ -88,7 +88,7 @@ fn status(members: &[Member], format: Format, now: Timestamp) {
                 })
             })
             .collect();
-        return output::json(&json!({ "engines": engines }));
+        return output::document(format, &json!({ "engines": engines }));
     }
     let rows = members.iter().map(|member| {
         vec![
@@ -119,4 +119,5 @@ fn status(members: &[Member], format: Format, now: Timestamp) {
             "warning: the engines have different failover time windows; each is judged by its own",
         );
     }
+    Ok(())
 }

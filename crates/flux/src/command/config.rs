@@ -22,9 +22,7 @@ pub fn run(args: &Args, flags: &Flags) -> Result<(), Failure> {
     let config = load(flags)?;
     match args {
         Args::Check => output::note("the configuration is right"),
-        Args::Show {
-            output: Format::Json,
-        } => {
+        Args::Show { output } if *output != Format::Table => {
             let keys: Vec<Value> = KEYS
                 .iter()
                 .map(|key| {
@@ -33,7 +31,7 @@ pub fn run(args: &Args, flags: &Flags) -> Result<(), Failure> {
                            "default": key.default, "meaning": key.meaning})
                 })
                 .collect();
-            output::json(&json!({ "keys": keys }));
+            output::document(*output, &json!({ "keys": keys }))?;
         }
         Args::Show { .. } => {
             let rows = KEYS.iter().map(|key| {

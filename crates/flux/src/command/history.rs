@@ -22,10 +22,10 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
     let store = wiring::store(config)?;
     let run = find_run(&store, &args.run).await?;
     let history = store.history(run.id).await?;
-    if args.output == Format::Json {
+    if args.output != Format::Table {
         let entries: Vec<Value> = history.iter().map(entry_json).collect();
-        output::json(&json!({"run": run.id.to_string(), "history": entries}));
-        return Ok(());
+        let value = json!({"run": run.id.to_string(), "history": entries});
+        return output::document(args.output, &value);
     }
     for entry in history {
         output::data(&format!(
@@ -37,11 +37,22 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
             entry.engine,
             entry.node
         ));
-        for event in events(&entry).as_array().into_iter().flatten() {
-            output::data(&format!("    {}", sentence(event)));
+        for sentence in sentences(&entry) {
+            output::data(&format!("    {sentence}"));
         }
     }
     Ok(())
+}
+
+/// What happened between this commit point and the one before, one sentence each.
+pub fn sentences(entry: &HistoryRecord) -> Vec<String> {
+    let events = events(entry);
+    events
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(sentence)
+        .collect()
 }
 
 fn events(entry: &HistoryRecord) -> Value {

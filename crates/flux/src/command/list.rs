@@ -57,10 +57,9 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
         before: None,
     };
     let runs = store.list(filter).await?;
-    if args.output == Format::Json {
+    if args.output != Format::Table {
         let runs: Vec<Value> = runs.iter().map(run_json).collect();
-        output::json(&json!({ "runs": runs }));
-        return Ok(());
+        return output::document(args.output, &json!({ "runs": runs }));
     }
     let rows = runs.iter().map(|run| {
         let ended = run.ended_at.map_or_else(String::new, |at| at.to_string());

@@ -1,6 +1,7 @@
 //! The commands; this file only dispatches.
 
 mod bench;
+mod cancel;
 mod cluster;
 mod config;
 mod db;
@@ -9,13 +10,17 @@ mod generate;
 mod history;
 mod input;
 mod list;
+mod live;
 mod progress;
+mod recover;
 mod run;
+mod schedule;
 mod show;
 mod signal;
 mod start;
 mod submit;
 mod validate;
+mod watch;
 mod why;
 mod workflow;
 
@@ -34,22 +39,25 @@ pub enum Command {
     Validate(validate::Args),
     List(list::Args),
     Show(show::Args),
+    Watch(watch::Args),
     History(history::Args),
     Why(why::Args),
     Signal(signal::Args),
+    Cancel(cancel::Args),
+    Recover(recover::Args),
     /// Definitions: deploy them, list them
     #[command(subcommand)]
     Workflow(workflow::Args),
     /// Schedules: when runs start by themselves
     #[command(subcommand)]
-    Schedule(workflow::ScheduleArgs),
+    Schedule(schedule::Args),
     /// The engines on this store, and what failed over
     #[command(subcommand)]
     Cluster(cluster::Args),
     /// Settings: what is in force, and whether it is right
     #[command(subcommand)]
     Config(config::Args),
-    /// The store's schema
+    /// The store: its place, state, backup and clearing out
     #[command(subcommand)]
     Db(db::Args),
     Demo(demo::Args),
@@ -89,14 +97,17 @@ async fn with_store(command: Command, config: Config) -> Result<(), Failure> {
         Command::Submit(args) => submit::run(args, &config).await,
         Command::List(args) => list::run(&args, &config).await,
         Command::Show(args) => show::run(&args, &config).await,
+        Command::Watch(args) => watch::run(&args, &config).await,
         Command::History(args) => history::run(&args, &config).await,
         Command::Why(args) => why::run(&args, &config).await,
         Command::Signal(args) => signal::run(&args, &config).await,
+        Command::Cancel(args) => cancel::run(&args, &config).await,
+        Command::Recover(args) => recover::run(&args, &config).await,
         Command::Workflow(args) => workflow::run(&args, &config).await,
-        Command::Schedule(args) => workflow::schedules(&args, &config).await,
+        Command::Schedule(args) => schedule::run(&args, &config).await,
         Command::Cluster(args) => cluster::run(&args, &config).await,
-        Command::Db(args) => db::run(&args, &config),
         Command::Bench(args) => bench::run(&args, config).await,
+        Command::Db(args) => db::run(&args, &config).await,
         Command::Validate(_)
         | Command::Completions(_)
         | Command::Man(_)
@@ -116,6 +127,7 @@ fn logging(command: &Command, config: &Config) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(crate::output::colours())
         .with_writer(std::io::stderr);
     if config.json_logs {
         logs.json().init();

@@ -1,6 +1,9 @@
-//! Live progress of one run on standard error: one line for each thing that happens.
+//! Live progress of one run on standard error: a line for each thing that happens, and where
+//! somebody watches, below them a moving line for each action in progress.
 
+use super::live::Live;
 use crate::output;
+use anstyle::AnsiColor;
 use flux_core::ids::RunId;
 use flux_core::walk::Happened;
 use flux_engine::EngineEvent;
@@ -8,36 +11,77 @@ use std::time::Instant;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
-/// Prints until dropped.
-pub struct Progress(JoinHandle<()>);
+/// Prints until it is ended.
+pub struct Progress {
+    task: JoinHandle<()>,
+    end: CancellationToken,
+}
 
 impl Progress {
     /// Follows a run and its child runs.
-    pub fn follow(run: RunId, mut events: Receiver<EngineEvent>) -> Progress {
-        let begin = Instant::now();
-        Progress(tokio::spawn(async move {
-            loop {
-                match events.recv().await {
-                    Ok(event) => {
-                        for line in lines(run, &event) {
-                            output::note(&format!(
-                                "{:8.2}s  {line}",
-                                begin.elapsed().as_secs_f64()
-                            ));
-                        }
-                    }
-                    Err(RecvError::Lagged(missed)) => output::note(&format!("... {missed} more")),
-                    Err(RecvError::Closed) => return,
-                }
-            }
-        }))
+    pub fn follow(run: RunId, events: Receiver<EngineEvent>) -> Progress {
+        let end = CancellationToken::new();
+        let printer = Printer {
+            run,
+            begin: Instant::now(),
+            live: output::watched().then(Live::new),
+        };
+        Progress {
+            task: tokio::spawn(printer.print(events, end.clone())),
+            end,
+        }
+    }
+
+    /// Prints what has happened up to now, and nothing after it.
+    pub async fn end(self) {
+        self.end.cancel();
+        // An error says that it ended by itself.
+        let _ended = self.task.await;
     }
 }
 
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.0.abort();
+struct Printer {
+    run: RunId,
+    begin: Instant,
+    live: Option<Live>,
+}
+
+impl Printer {
+    async fn print(mut self, mut events: Receiver<EngineEvent>, end: CancellationToken) {
+        loop {
+            let received = tokio::select! {
+                biased;
+                received = events.recv() => received,
+                () = end.cancelled() => return,
+            };
+            match received {
+                Ok(event) => self.event(&event),
+                Err(RecvError::Lagged(missed)) => output::note(&format!("... {missed} more")),
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+
+    fn event(&mut self, event: &EngineEvent) {
+        let shown = self.live.as_mut().is_some_and(|live| live.take(event));
+        if !shown {
+            for line in lines(self.run, event) {
+                self.line(&line);
+            }
+        }
+    }
+
+    /// A line with the time since the beginning.
+    fn line(&self, line: &str) {
+        let coloured = match line.chars().next() {
+            Some('+') => output::paint(line, AnsiColor::Green.on_default()),
+            Some('!') => output::paint(line, AnsiColor::Red.on_default()),
+            _ => line.to_owned(),
+        };
+        let seconds = self.begin.elapsed().as_secs_f64();
+        output::note(&format!("{seconds:8.2}s  {coloured}"));
     }
 }
 

@@ -46,9 +46,6 @@ pub struct Args {
     /// Stop waiting after this many seconds; the run can be resumed
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
-    /// Say nothing about progress
-    #[arg(long, short)]
-    quiet: bool,
 }
 
 pub async fn run(args: Args, mut config: Config) -> Result<(), Failure> {
@@ -61,7 +58,7 @@ pub async fn run(args: Args, mut config: Config) -> Result<(), Failure> {
     config.engine.poll = Duration::from_millis(200);
     let mut stop = Stop::new()?;
     let engine = wiring::engine(config.engine.clone(), &store).await?;
-    let progress = (!args.quiet).then(|| Progress::follow(id, engine.events()));
+    let progress = Progress::follow(id, engine.events());
     let end = async {
         let deadline = args.timeout.map(Duration::from_secs);
         let ended = submit::ended(&store, id, None);
@@ -75,12 +72,13 @@ pub async fn run(args: Args, mut config: Config) -> Result<(), Failure> {
         () = stop.wanted() => {
             output::note("stopping at the next commit point; a second signal stops at once");
             tokio::select! { () = engine.drain() => {}, () = stop.wanted() => {} }
+            progress.end().await;
             return Err(Failure::new(INTERRUPTED, format!("run {id} was interrupted"))
                 .help(format!("flux run --resume {id}")));
         }
     };
     engine.drain().await;
-    drop(progress);
+    progress.end().await;
     match ended {
         Some(record) => submit::report(&record?),
         None => Err(
@@ -113,9 +111,7 @@ async fn begin(store: &Arc<SqliteStore>, args: &Args) -> Result<RunId, Failure> 
     run.pool = Some(pool(run.id));
     let id = run.id;
     store.submit(vec![run]).await?;
-    if !args.quiet {
-        output::note(&format!("run {id} of {}", chart.name));
-    }
+    output::note(&format!("run {id} of {}", chart.name));
     Ok(id)
 }
 

@@ -24,11 +24,10 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
     let store = wiring::store(config)?;
     let run = find_run(&store, &args.run).await?;
     let branches = store.branches(run.id).await?;
-    if args.output == Format::Json {
+    if args.output != Format::Table {
         let mut value = run_json(&run);
         value["branches"] = branches.iter().map(branch_json).collect();
-        output::json(&value);
-        return Ok(());
+        return output::document(args.output, &value);
     }
     output::data(&format!("run       {}", run.id));
     output::data(&format!("workflow  {}", run.name));

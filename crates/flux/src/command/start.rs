@@ -18,7 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 ///
 /// Examples:
 ///   flux start
-///   flux start nightly.yaml              deploys it and activates its schedule
+///   flux start nightly.yaml              # deploys it and activates its schedule
 ///   FLUX_FAILOVER_TIME_WINDOW=+15s flux start
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]

@@ -44,8 +44,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         }
         results.push(serde_json::json!({"file": name, "valid": valid, "diagnostics": report}));
     }
-    if args.output == Format::Json {
-        output::json(&serde_json::Value::Array(results));
+    if args.output != Format::Table {
+        output::document(args.output, &serde_json::Value::Array(results))?;
     }
     if wrong > 0 {
         let message = format!("{wrong} of {} definitions are not valid", args.files.len());

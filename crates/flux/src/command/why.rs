@@ -3,36 +3,64 @@
 use super::find_run;
 use crate::config::Config;
 use crate::exit::Failure;
-use crate::output;
+use crate::output::{self, Format};
 use crate::wiring;
 use flux_core::branch::BranchState;
 use flux_core::clock::{Clock, Timestamp};
 use flux_core::ports::members::{Member, MemberState};
 use flux_core::ports::runs::{BranchRecord, Outcome, RunRecord, Runs};
 use flux_failover::SystemClock;
+use flux_store::SqliteStore;
+use serde_json::{Value, json};
 
 /// Says why a run does not go on: what each of its branches waits for
 #[derive(clap::Args)]
 pub struct Args {
     /// The run; the beginning of its id is enough
     run: String,
+    /// How to print
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Format,
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
     let store = wiring::store(config)?;
     let run = find_run(&store, &args.run).await?;
-    if let Some(outcome) = &run.outcome {
-        output::data(&ended(&run, outcome));
-        return Ok(());
+    let reasons = match &run.outcome {
+        Some(outcome) => vec![(String::new(), ended(&run, outcome))],
+        None => open(&store, &run).await?,
+    };
+    if args.output != Format::Table {
+        let reasons: Vec<Value> = reasons
+            .iter()
+            .map(|(node, reason)| json!({"node": node, "reason": reason}))
+            .collect();
+        let (id, state) = (run.id.to_string(), run.state.name());
+        let value = json!({"run": id, "state": state, "reasons": reasons});
+        return output::document(args.output, &value);
     }
-    let members = store.members().members().await?;
-    for branch in store.branches(run.id).await? {
-        if branch.state != BranchState::Finished {
-            let reason = reason(&run, &branch, &members, SystemClock.now());
-            output::data(&format!("{}: {reason}", branch.node));
-        }
+    for (node, reason) in reasons {
+        let place = if node.is_empty() {
+            node
+        } else {
+            format!("{node}: ")
+        };
+        output::data(&format!("{place}{reason}"));
     }
     Ok(())
+}
+
+/// Where each branch that has not ended stands, and why.
+async fn open(store: &SqliteStore, run: &RunRecord) -> Result<Vec<(String, String)>, Failure> {
+    let members = store.members().members().await?;
+    let mut reasons = Vec::new();
+    for branch in store.branches(run.id).await? {
+        if branch.state != BranchState::Finished {
+            let reason = reason(run, &branch, &members, SystemClock.now());
+            reasons.push((branch.node, reason));
+        }
+    }
+    Ok(reasons)
 }
 
 fn ended(run: &RunRecord, outcome: &Outcome) -> String {

@@ -79,10 +79,10 @@ pub async fn run(args: &Args, mut config: Config) -> Result<(), Failure> {
         config,
     };
     let figures = measure(&bench, args).await?;
-    match args.output {
-        Format::Json => output::json(&figures.json()),
-        Format::Table => figures.table(),
+    if args.output != Format::Table {
+        return output::document(args.output, &figures.json());
     }
+    figures.table();
     Ok(())
 }
 
