@@ -40,6 +40,19 @@ impl Dice {
     }
 }
 
+/// Kills, and enough runs that each finds work in progress.
+fn measure() -> (u64, usize) {
+    let kills = rounds(12);
+    (kills, kills as usize * 5)
+}
+
+/// How many firings a kill interrupted: they left more than one trace.
+fn tell_interrupted(witness: &Witness, kills: u64) {
+    let interrupted = witness.duplicates().len();
+    eprintln!("{kills} kills interrupted {interrupted} actions");
+    assert!(interrupted > 0, "no kill hit an action in progress");
+}
+
 fn rounds(default: u64) -> u64 {
     std::env::var("FLUX_CRASH_ROUNDS")
         .ok()
@@ -112,7 +125,7 @@ impl Cluster {
             "--state",
             "completed",
             "--limit",
-            "1000",
+            "100000",
             "-o",
             "json",
         ]);
@@ -158,9 +171,10 @@ fn process_killed_at_random_no_finished_action_runs_again_and_none_is_skipped() 
         indent(&left, 16),
         indent(&right, 16)
     );
-    let runs = 4;
+    let (kills, runs) = measure();
     let mut cluster = Cluster::start(&document("every-action", &body), runs);
-    cluster.torment(&mut dice, rounds(12), runs);
+    cluster.torment(&mut dice, kills, runs);
+    tell_interrupted(&witness, kills);
     let branches = by_branch(&witness);
     assert_eq!(branches.len(), runs * 2);
     for (branch, trail) in branches {
@@ -183,9 +197,10 @@ fn process_killed_at_random_marked_rolls_back_exactly_to_the_break() {
     let witness = Witness::new();
     let breaks = [2, 4];
     let body = indent(&steps(&witness, "s", &breaks), 2);
-    let runs = 4;
+    let (kills, runs) = measure();
     let mut cluster = Cluster::start(&document("marked", &body), runs);
-    cluster.torment(&mut dice, rounds(12), runs);
+    cluster.torment(&mut dice, kills, runs);
+    tell_interrupted(&witness, kills);
     let branches = by_branch(&witness);
     assert_eq!(branches.len(), runs);
     for (branch, trail) in branches {
