@@ -41,6 +41,17 @@ fn form(text: &str) -> Form {
     }
 }
 
+/// Where code has a `${ .path }`, which is no syntax of any shell or script language: somebody
+/// expects an expression to be replaced there. `${NAME}` is the language's own.
+fn jq_in_code(text: &str) -> Option<usize> {
+    let marks = text.match_indices("${").map(|(at, _)| at);
+    let mut jq = marks.filter(|at| {
+        let mut inside = text[at + 2..].trim_start().chars();
+        inside.next() == Some('.') && !inside.next().is_some_and(|c| c.is_ascii_digit())
+    });
+    jq.next()
+}
+
 /// Whether the whole text is one `${ }`.
 pub(crate) fn is_expression(text: &str) -> bool {
     matches!(form(text), Form::Expression(_))
@@ -131,8 +142,24 @@ impl<'s> Cx<'s> {
             Form::Expression(range) => self
                 .compile(node.span, text, range, Place::Task)
                 .map(Template::Expr),
-            _ => Some(Template::Literal(node.to_value())),
+            Form::Embedded(_) => match jq_in_code(text) {
+                Some(at) => self.embedded_in_code(node.span, text, at),
+                None => Some(Template::Literal(node.to_value())),
+            },
+            Form::Literal => Some(Template::Literal(node.to_value())),
         }
+    }
+
+    /// Pasting data into code is also how commands get injected: the help shows the safe way.
+    fn embedded_in_code<T>(&mut self, span: Span, text: &str, at: usize) -> Option<T> {
+        let start = span::locate(self.source.text, span, text, at);
+        self.error_help(
+            code::EMBEDDED,
+            Span::new(start, start + 2),
+            "an expression cannot stand inside code",
+            "hand it over: environment: { NAME: '${ .name }' }, and use \"$NAME\" in the code",
+        );
+        None
     }
 
     fn lint_literal(&mut self, span: Span, text: &str) {

@@ -34,6 +34,14 @@ const TASKS: &[(&str, &[Finding])] = &[
     ("- a: { set: '${ .x + }' }", &[("FLUX-L020", 3, 22)]),
     ("- a: { set: { x: 'Hi ${ .x }' } }", &[("FLUX-L021", 3, 22)]),
     (
+        "- a: { run: { shell: { command: 'echo ${ .x }' } } }",
+        &[("FLUX-L021", 3, 39)],
+    ),
+    (
+        "- a: { run: { shell: { command: 'echo ${HOME} ${.5}' } } }",
+        &[],
+    ),
+    (
         "- a: { set: { x: '${ $nobody }' } }",
         &[("FLUX-L020", 3, 22)],
     ),
