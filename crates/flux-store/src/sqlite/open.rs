@@ -168,3 +168,24 @@ fn check_version(path: &Path, conn: &mut SqliteConnection) -> Result<(), OpenErr
         false => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use diesel::Connection;
+
+    #[test]
+    fn a_file_of_another_program_is_refused_and_keeps_its_journal_mode() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("foreign.db");
+        let text = path.to_str().expect("the path is text");
+        let mut foreign = SqliteConnection::establish(text).expect("it opens");
+        foreign
+            .batch_execute("CREATE TABLE theirs (x); PRAGMA application_id = 7")
+            .expect("it is made");
+        let refused = open(&path, Duration::from_secs(1));
+        assert!(matches!(refused, Err(OpenError::Foreign(_))), "{refused:?}");
+        let wal = "SELECT journal_mode = 'wal' AS number FROM pragma_journal_mode";
+        assert_eq!(number(&mut foreign, wal).expect("it is read"), 0);
+    }
+}

@@ -222,3 +222,21 @@ fn prune_spares_the_sub_workflow_of_an_open_run() {
             .contains("removed 3 ")
     );
 }
+
+#[test]
+fn a_recovered_run_gets_the_time_of_its_time_outs_anew() {
+    let home = Home::new();
+    let repaired = home.path("repaired");
+    let slow = format!("test -e {} || sleep 20; echo well", repaired.display());
+    let body = format!(
+        "  - block:\n      timeout: {{ after: {{ seconds: 1 }} }}\n      do:\n        \
+         - quick: {{ run: {{ shell: {{ command: 'true' }} }} }}\n        \
+         - slow: {{ run: {{ shell: {{ command: '{slow}' }} }} }}\n"
+    );
+    let file = home.definition("late", &body);
+    assert_eq!(home.fails(&["run", &file]).0, Some(3));
+    let id = home.run_id();
+    home.file("repaired", "");
+    home.text(&["recover", &id]);
+    assert_eq!(home.json(&["run", "--resume", &id]), json!("well"));
+}
