@@ -8,8 +8,9 @@ use flux_core::clock::{BootTime, Clock};
 use flux_core::ownership::{Timing, Trust, TrustWindow};
 use tokio::sync::watch;
 
-/// The watchdog looks at least this often: thread timers stand still while the machine sleeps,
-/// and after waking up the loss must not go unnoticed for the rest of a long wait.
+/// The watchdog looks at least this often, and once in every heartbeat period: thread timers stand
+/// still while the machine sleeps, and after waking up the loss must not go unnoticed for the rest
+/// of a long wait. A nap that began before the first heartbeat ends before its trust fades.
 const LONGEST_NAP: Duration = Duration::from_secs(1);
 
 /// Why an incarnation is at its end.
@@ -29,6 +30,7 @@ pub struct TrustHandle {
 
 struct Shared {
     clock: Arc<dyn Clock>,
+    longest_nap: Duration,
     // Held for a few instructions and never while waiting for anything.
     inner: Mutex<Inner>,
     published: watch::Sender<Trust>,
@@ -50,6 +52,7 @@ impl TrustHandle {
         Self {
             shared: Arc::new(Shared {
                 clock,
+                longest_nap: LONGEST_NAP.min(timing.heartbeat),
                 inner: Mutex::new(inner),
                 published: watch::Sender::new(Trust::NoNewActions),
             }),
@@ -114,7 +117,8 @@ impl TrustHandle {
     pub(crate) fn watch_over(&self, stop: &watch::Receiver<bool>) {
         while !*stop.borrow() && stop.has_changed().is_ok() && self.state() != Trust::Lost {
             let until = self.lock().window.until_change(self.shared.clock.boot());
-            std::thread::park_timeout(until.unwrap_or(LONGEST_NAP).min(LONGEST_NAP));
+            let longest = self.shared.longest_nap;
+            std::thread::park_timeout(until.unwrap_or(longest).min(longest));
         }
     }
 
