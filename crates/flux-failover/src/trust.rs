@@ -34,6 +34,8 @@ struct Shared {
     // Held for a few instructions and never while waiting for anything.
     inner: Mutex<Inner>,
     published: watch::Sender<Trust>,
+    dead_line: Duration,
+    lives_until: watch::Sender<Option<BootTime>>,
 }
 
 struct Inner {
@@ -55,6 +57,8 @@ impl TrustHandle {
                 longest_nap: LONGEST_NAP.min(timing.heartbeat),
                 inner: Mutex::new(inner),
                 published: watch::Sender::new(Trust::NoNewActions),
+                dead_line: timing.dead_line,
+                lives_until: watch::Sender::new(None),
             }),
         }
     }
@@ -78,6 +82,13 @@ impl TrustHandle {
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<Trust> {
         self.shared.published.subscribe()
+    }
+
+    /// Follows the boot time by which everything that this incarnation runs must be dead, unless
+    /// another heartbeat succeeds before. `None` before the first; it never goes back.
+    #[must_use]
+    pub fn lives_until(&self) -> watch::Receiver<Option<BootTime>> {
+        self.shared.lives_until.subscribe()
     }
 
     /// Waits until the trust is lost, and says why.
@@ -104,6 +115,14 @@ impl TrustHandle {
             }
             trust
         };
+        if trust != Trust::Lost {
+            let until = Some(sent.plus(self.shared.dead_line));
+            self.shared.lives_until.send_if_modified(|published| {
+                let later = until > *published;
+                *published = until.max(*published);
+                later
+            });
+        }
         self.publish(trust)
     }
 
@@ -193,6 +212,25 @@ mod tests {
         trust.fence();
         assert_eq!(trust.state(), Trust::Lost);
         assert_eq!(trust.lost().await, Loss::Convicted);
+    }
+
+    #[test]
+    fn what_runs_lives_until_the_dead_line_of_the_last_success() {
+        let (trust, clock) = trust();
+        let lives_until = trust.lives_until();
+        assert_eq!(*lives_until.borrow(), None);
+        let sent = clock.boot();
+        clock.advance(Duration::from_secs(20));
+        trust.renew(sent);
+        let until = Some(sent.plus(Duration::from_secs(162)));
+        assert_eq!(*lives_until.borrow(), until);
+        clock.advance(Duration::from_secs(142));
+        trust.renew(clock.boot());
+        assert_eq!(
+            *lives_until.borrow(),
+            until,
+            "a late answer prolongs nothing"
+        );
     }
 
     #[test]
