@@ -21,6 +21,7 @@ pub(crate) struct Claimer {
     pub trust: TrustHandle,
     pub me: Incarnation,
     pub pool: Option<String>,
+    pub poison_limit: u32,
     pub slots: Arc<Semaphore>,
     pub workers: TaskTracker,
     pub poll: Duration,
@@ -73,6 +74,8 @@ impl Claimer {
             limit: free as u32,
             pool: self.pool.clone(),
             now: self.shop.clock.now(),
+            // On its last chance before the poison limit.
+            alone_from: self.poison_limit.saturating_sub(1).max(1),
         };
         self.shop.branches.claim(request).await
     }

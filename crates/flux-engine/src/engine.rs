@@ -201,6 +201,7 @@ impl Keeper {
             trust: membership.trust(),
             me,
             pool: self.config.pool.clone(),
+            poison_limit: self.config.poison_limit,
             slots: Arc::clone(&self.slots),
             workers: workers.clone(),
             poll: self.config.poll,

@@ -20,6 +20,8 @@ use flux_core::ports::runs::{NewRun, Outcome};
 use flux_core::value;
 use flux_core::walk::{Child, Draft, Env, Event, Look, Memory, Perform, Step, Walk};
 use flux_failover::TrustHandle;
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast;
@@ -68,7 +70,17 @@ impl Worker {
     /// Drives the branch until it waits, ends, is given back or is lost.
     pub async fn drive(mut self) {
         // Leaving early is the normal end: the branch is committed, released or somebody else's.
-        let Err(Gone) = self.walk().await;
+        let walked = AssertUnwindSafe(self.walk()).catch_unwind().await;
+        let Err(panic) = walked else { return };
+        // What was in memory is discarded; the run must not be owned for ever by nobody.
+        tracing::error!(
+            run.id = %self.claimed.run, branch.id = %self.claimed.branch,
+            "a branch made this engine panic; it fails"
+        );
+        let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        let text = text.unwrap_or_default();
+        let Gone = self.give_up(format!("the engine panicked: {text}")).await;
     }
 
     async fn walk(&mut self) -> Result<std::convert::Infallible, Gone> {
