@@ -24,16 +24,29 @@ pub fn data(text: &str) {
 
 /// A message to the person who waits.
 pub fn note(text: &str) {
-    eprintln!("{text}");
+    eprintln!("{}", harmless(text));
+}
+
+/// Without control characters: names and outputs of actions come from anywhere, and must not steer
+/// the terminal.
+fn harmless(text: &str) -> String {
+    let harmless = |c: char| {
+        if c.is_control() && c != '\n' && c != '\t' {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
+    text.chars().map(harmless).collect()
 }
 
 /// A failure.
 pub fn report(failure: &Failure) {
     if !failure.message.is_empty() {
-        eprintln!("error: {}", failure.message);
+        eprintln!("error: {}", harmless(&failure.message));
     }
     if let Some(help) = &failure.help {
-        eprintln!("help: {help}");
+        eprintln!("help: {}", harmless(help));
     }
 }
 
