@@ -5,6 +5,7 @@
 //!   the two public services that the conformance kit calls.
 //! - [`gherkin`]: reads the conformance kit.
 //! - [`Flux`]: the real `flux` binary, to be started, stopped, killed and read.
+//! - [`Cluster`]: several of them on one store.
 //! - [`Witness`]: a file in which actions leave traces, to count and order them.
 //! - [`wait_until`], [`wait_until_async`]: wait for a predicate instead of sleeping for luck.
 #![expect(
@@ -12,12 +13,14 @@
     reason = "every helper panics when the test's world is broken: that is its way to fail a test"
 )]
 
+mod cluster;
 mod flux;
 pub mod gherkin;
 mod stub;
 mod wait;
 mod witness;
 
+pub use cluster::{Cluster, PATIENCE, alive, shell_task};
 pub use flux::{Flux, FluxBuilder};
 pub use stub::services::{conformance, httpbin, petstore};
 pub use stub::{Answer, Asked, Manner, Stub};
