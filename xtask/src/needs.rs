@@ -27,6 +27,8 @@ pub enum Otherwise {
     Install(&'static [&'static str]),
     /// The tests run all the same; the text says what is different.
     GoOn(&'static str),
+    /// These Debian packages are installed where we may; without them, as the text says.
+    Try(&'static [&'static str], &'static str),
 }
 
 /// Everything the tests of today use. SQLite is bundled and compiled from source: nothing to start.
@@ -45,6 +47,13 @@ pub const NEEDS: &[Need] = &[
         present: nextest,
         otherwise: Otherwise::GoOn("plain `cargo test` is used"),
     },
+    Need {
+        name: "libfaketime",
+        purpose: "gives single engines wrong clocks",
+        hint: "apt-get install libfaketime",
+        present: faketime,
+        otherwise: Otherwise::Try(&["libfaketime"], "the tests of wrong clocks are skipped"),
+    },
 ];
 
 /// Checks every need, says what it found, and installs what it can.
@@ -58,10 +67,12 @@ pub fn meet(needs: &[Need]) -> Outcome {
             continue;
         }
         match need.otherwise {
-            Otherwise::GoOn(how) => println!(
-                "needs {}: not found, {how} (it {}; {})",
-                need.name, need.purpose, need.hint
-            ),
+            Otherwise::GoOn(how) => go_on(need, how),
+            Otherwise::Try(packages, how) => {
+                if install(need, packages).is_err() {
+                    go_on(need, how);
+                }
+            }
             Otherwise::Install(packages) => install(need, packages)?,
         }
     }
@@ -71,6 +82,23 @@ pub fn meet(needs: &[Need]) -> Outcome {
 /// Whether `cargo nextest` is installed.
 pub fn nextest() -> bool {
     works("cargo-nextest", &["nextest", "--version"])
+}
+
+fn go_on(need: &Need, how: &str) {
+    println!(
+        "needs {}: not found, {how} (it {}; {})",
+        need.name, need.purpose, need.hint
+    );
+}
+
+/// Where Debian and others put the library, for any architecture.
+fn faketime() -> bool {
+    let folders = std::fs::read_dir("/usr/lib")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut paths = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+    paths.any(|path| path.exists())
 }
 
 fn c_compiler() -> bool {
@@ -131,6 +159,7 @@ mod tests {
     #[test]
     fn a_dispensable_need_does_not_fail() {
         assert_eq!(meet(&[missing(Otherwise::GoOn("stars do"))]), Ok(()));
+        assert_eq!(meet(&[missing(Otherwise::Try(&[], "stars do"))]), Ok(()));
     }
 
     #[test]

@@ -6,11 +6,12 @@
 use jaq_core::ValT as _;
 pub use jaq_json::{Map, Num};
 
+mod changes;
 mod json;
-mod patch;
 
+pub use changes::carry_over;
+pub(crate) use json::whole;
 pub use json::{from_serde, parse, to_json, to_serde};
-pub use patch::{diff, merge_patch};
 
 /// A JSON value. Cloning copies a reference (a few ns).
 pub type Value = jaq_json::Val;
@@ -268,42 +269,71 @@ mod tests {
     }
 
     #[test]
-    fn patches_follow_the_rfc() {
+    fn changes_of_two_branches_are_joined_member_by_member() {
         let table = [
-            ("{\"a\":\"b\"}", "{\"a\":\"c\"}", "{\"a\":\"c\"}"),
+            // base, what one branch made of it, what the other did before, both
             (
-                "{\"a\":\"b\"}",
-                "{\"b\":\"c\"}",
-                "{\"a\":\"b\",\"b\":\"c\"}",
+                r#"{"a":1}"#,
+                r#"{"a":1,"b":2}"#,
+                r#"{"a":1,"c":3}"#,
+                r#"{"a":1,"c":3,"b":2}"#,
             ),
-            ("{\"a\":\"b\",\"b\":\"c\"}", "{\"a\":null}", "{\"b\":\"c\"}"),
-            ("{\"a\":[\"b\"]}", "{\"a\":\"c\"}", "{\"a\":\"c\"}"),
-            (
-                "{\"a\":{\"b\":\"c\"}}",
-                "{\"a\":{\"b\":\"d\",\"c\":null}}",
-                "{\"a\":{\"b\":\"d\"}}",
-            ),
-            ("[\"a\"]", "null", "null"),
-            ("{\"e\":null}", "{\"a\":1}", "{\"e\":null,\"a\":1}"),
-            ("[1,2]", "{\"a\":\"b\",\"c\":null}", "{\"a\":\"b\"}"),
+            (r#"{"a":1}"#, r#"{"a":null}"#, r#"{"a":2}"#, r#"{"a":null}"#),
+            ("{}", r#"{"a":null}"#, r#"{"b":1}"#, r#"{"b":1,"a":null}"#),
             (
                 "{}",
-                "{\"a\":{\"bb\":{\"ccc\":null}}}",
-                "{\"a\":{\"bb\":{}}}",
+                r#"{"a":{"x":null}}"#,
+                r#"{"a":{"y":1}}"#,
+                r#"{"a":{"y":1,"x":null}}"#,
             ),
+            (
+                r#"{"a":1,"b":2}"#,
+                r#"{"b":2}"#,
+                r#"{"a":1,"b":3}"#,
+                r#"{"b":3}"#,
+            ),
+            (
+                r#"{"a":{"x":1}}"#,
+                r#"{"a":{"x":2}}"#,
+                r#"{"a":7}"#,
+                r#"{"a":{"x":2}}"#,
+            ),
+            (
+                r#"{"a":[1]}"#,
+                r#"{"a":[1,2]}"#,
+                r#"{"a":[3]}"#,
+                r#"{"a":[1,2]}"#,
+            ),
+            ("null", r#"{"a":1}"#, r#"{"b":null}"#, r#"{"b":null,"a":1}"#),
+            (r#"{"a":1}"#, "null", r#"{"a":2}"#, "null"),
         ];
-        for (base, patch, want) in table {
-            assert_eq!(
-                merge_patch(json(base), &json(patch)),
-                json(want),
-                "{base} {patch}"
-            );
+        for (base, new, onto, want) in table {
+            let joined = carry_over(&json(base), &json(new), json(onto));
+            assert_eq!(to_json(&joined), want, "{base} {new} {onto}");
         }
+    }
+
+    #[test]
+    fn whole_numbers_are_written_without_a_fraction() {
+        for (number, want) in [
+            (4.0, "4"),
+            (-7.0, "-7"),
+            (0.0, "0"),
+            (-0.0, "-0.0"),
+            (0.5, "0.5"),
+            (9_007_199_254_740_992.0, "9007199254740992"),
+            (1e300, "1e+300"),
+        ] {
+            assert_eq!(to_json(&Value::from(number)), want);
+            assert_eq!(to_serde(&Value::from(number)).to_string(), want);
+        }
+        assert_eq!(to_json(&json("4.0")), "4.0", "as it was written");
     }
 
     fn tree() -> impl proptest::strategy::Strategy<Value = Value> {
         use proptest::prelude::*;
         let leaf = prop_oneof![
+            Just(Value::Null),
             (0isize..3).prop_map(Value::from),
             "[ab]".prop_map(Value::from)
         ];
@@ -318,8 +348,13 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_diff_applied_gives_the_new_value(base in tree(), new in tree()) {
-            proptest::prop_assert_eq!(merge_patch(base.clone(), &diff(&base, &new)), new);
+        fn changes_carried_to_their_own_base_give_the_new_value(base in tree(), new in tree()) {
+            proptest::prop_assert_eq!(carry_over(&base, &new, base.clone()), new);
+        }
+
+        #[test]
+        fn who_changes_nothing_changes_nothing(base in tree(), other in tree()) {
+            proptest::prop_assert_eq!(carry_over(&base, &base, other.clone()), other);
         }
 
         #[test]

@@ -6,6 +6,7 @@ use crate::worker::{Shop, Worker};
 use flux_core::clock::Timestamp;
 use flux_core::ids::Incarnation;
 use flux_core::ports::branches::{ClaimRequest, Claims};
+use flux_failover::TrustHandle;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -17,8 +18,10 @@ const BATCH: usize = 100;
 
 pub(crate) struct Claimer {
     pub shop: Arc<Shop>,
+    pub trust: TrustHandle,
     pub me: Incarnation,
     pub pool: Option<String>,
+    pub poison_limit: u32,
     pub slots: Arc<Semaphore>,
     pub workers: TaskTracker,
     pub poll: Duration,
@@ -71,6 +74,8 @@ impl Claimer {
             limit: free as u32,
             pool: self.pool.clone(),
             now: self.shop.clock.now(),
+            // On its last chance before the poison limit.
+            alone_from: self.poison_limit.saturating_sub(1).max(1),
         };
         self.shop.branches.claim(request).await
     }
@@ -87,7 +92,8 @@ impl Claimer {
             };
             let _listeners = self.shop.events.send(event);
             let (entry, stop) = self.shop.running.enter(branch, claimed.fence.epoch);
-            let worker = Worker::new(Arc::clone(&self.shop), claimed, stop);
+            let shop = Arc::clone(&self.shop);
+            let worker = Worker::new(shop, claimed, stop, self.trust.clone());
             self.workers.spawn(async move {
                 worker.drive().await;
                 drop(entry);

@@ -191,10 +191,17 @@ impl Keeper {
         let claiming = life.child_token();
         let workers = TaskTracker::new();
         let tasks = TaskTracker::new();
+        let leases = self.shop.actions.leases();
+        if let Err(error) = leases.follow(&membership.trust(), life.clone()) {
+            // What runs is then killed at the first deadline and run again: slow, but right.
+            tracing::error!("cannot start the thread that renews processes' deadlines: {error}");
+        }
         let claimer = Claimer {
             shop: Arc::clone(&self.shop),
+            trust: membership.trust(),
             me,
             pool: self.config.pool.clone(),
+            poison_limit: self.config.poison_limit,
             slots: Arc::clone(&self.slots),
             workers: workers.clone(),
             poll: self.config.poll,

@@ -16,6 +16,7 @@ mod claimer;
 mod config;
 mod engine;
 mod event;
+pub mod runner;
 mod running;
 mod schedules;
 mod submit;

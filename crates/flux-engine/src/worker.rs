@@ -3,7 +3,7 @@
 //! The walk decides, this file does: performs actions, commits, gives back. It holds no state of
 //! its own; whatever is not committed is forgotten when the branch is stopped.
 
-use crate::action::{Actions, Request};
+use crate::action::{Actions, Failure, Request};
 use crate::charts::{Charts, Missing};
 use crate::event::EngineEvent;
 use crate::running::{Stop, StopReason};
@@ -11,6 +11,7 @@ use crate::submit::{RunOptions, run_with_ids};
 use crate::trigger;
 use flux_core::chart::{Fault, FaultKind, WorkflowName};
 use flux_core::clock::Clock;
+use flux_core::ownership::Trust;
 use flux_core::ports::Error;
 use flux_core::ports::branches::{
     Branches, Claimed, Commit, Committed, Fence, Release, ReleaseTo, Then, Wait,
@@ -18,6 +19,9 @@ use flux_core::ports::branches::{
 use flux_core::ports::runs::{NewRun, Outcome};
 use flux_core::value;
 use flux_core::walk::{Child, Draft, Env, Event, Look, Memory, Perform, Step, Walk};
+use flux_failover::TrustHandle;
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast;
@@ -42,6 +46,7 @@ pub(crate) struct Worker {
     claimed: Claimed,
     fence: Fence,
     stop: Stop,
+    trust: TrustHandle,
     /// An action ended since the last commit: a drain waits for the next commit point.
     unsaved: bool,
 }
@@ -50,13 +55,14 @@ pub(crate) struct Worker {
 struct Gone;
 
 impl Worker {
-    pub fn new(shop: Arc<Shop>, claimed: Claimed, stop: Stop) -> Worker {
+    pub fn new(shop: Arc<Shop>, claimed: Claimed, stop: Stop, trust: TrustHandle) -> Worker {
         let fence = claimed.fence;
         Worker {
             shop,
             claimed,
             fence,
             stop,
+            trust,
             unsaved: false,
         }
     }
@@ -64,7 +70,17 @@ impl Worker {
     /// Drives the branch until it waits, ends, is given back or is lost.
     pub async fn drive(mut self) {
         // Leaving early is the normal end: the branch is committed, released or somebody else's.
-        let Err(Gone) = self.walk().await;
+        let walked = AssertUnwindSafe(self.walk()).catch_unwind().await;
+        let Err(panic) = walked else { return };
+        // What was in memory is discarded; the run must not be owned for ever by nobody.
+        tracing::error!(
+            run.id = %self.claimed.run, branch.id = %self.claimed.branch,
+            "a branch made this engine panic; it fails"
+        );
+        let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        let text = text.unwrap_or_default();
+        let Gone = self.give_up(format!("the engine panicked: {text}")).await;
     }
 
     async fn walk(&mut self) -> Result<std::convert::Infallible, Gone> {
@@ -146,7 +162,7 @@ impl Worker {
             }
             Some(StopReason::Drain) | None => {}
         }
-        self.stop.trusted().await.map_err(|_| Gone)?;
+        self.trusted().await?;
         let Perform {
             kind,
             with,
@@ -197,6 +213,33 @@ impl Worker {
         Ok(event)
     }
 
+    /// Waits until a new action may start. What was last published is not enough: an engine that
+    /// was frozen may come here before its watchdog does, so the clock itself decides.
+    async fn trusted(&mut self) -> Result<(), Gone> {
+        loop {
+            self.stop.trusted().await.map_err(|_| Gone)?;
+            let mut changes = self.trust.subscribe();
+            match self.trust.state() {
+                Trust::Full => return Ok(()),
+                Trust::StopActions | Trust::Lost => return Err(Gone),
+                Trust::NoNewActions => {}
+            }
+            let changed = async {
+                let _over = changes
+                    .wait_for(|trust| *trust != Trust::NoNewActions)
+                    .await;
+            };
+            tokio::select! {
+                () = changed => continue,
+                () = self.stop.now() => {}
+            }
+            return Err(match self.stop.wanted() {
+                Some(StopReason::Drain) => self.release(ReleaseTo::Ready).await,
+                Some(StopReason::Lost) | None => Gone,
+            });
+        }
+    }
+
     /// The action's result; stopped at its deadline, or when the branch must be let go.
     async fn perform_until(
         &mut self,
@@ -214,7 +257,12 @@ impl Worker {
             }
         };
         tokio::select! {
-            result = &mut action => return Ok(result.map_or_else(Event::Failed, Event::Done)),
+            result = &mut action => return match result {
+                Ok(output) => Ok(Event::Done(output)),
+                Err(Failure::Fault(fault)) => Ok(Event::Failed(fault)),
+                // Back to the commit point; refused if others have taken it over already.
+                Err(Failure::Expired) => Err(self.release(ReleaseTo::Ready).await),
+            },
             () = deadline => {
                 cancel.cancel();
                 // Its result does not matter any more; that it is dead does.

@@ -57,6 +57,8 @@ impl Heartbeat {
                         members: connect(),
                         clock,
                         trust,
+                        count: 0,
+                        failing: false,
                     };
                     beat.until(stopped).await;
                 });
@@ -83,47 +85,55 @@ struct Beat {
     members: Arc<dyn Members>,
     clock: Arc<dyn Clock>,
     trust: TrustHandle,
+    /// Successes so far.
+    count: u64,
+    /// Whether the last one failed, which has been said then.
+    failing: bool,
 }
 
 impl Beat {
-    async fn until(self, mut stopped: watch::Receiver<bool>) {
+    async fn until(mut self, mut stopped: watch::Receiver<bool>) {
         tokio::select! {
             () = self.run() => {}
             _ = stopped.wait_for(|stop| *stop) => {}
         }
     }
 
-    async fn run(&self) {
-        let (mut count, mut failing) = (0_u64, false);
-        loop {
-            // Before sending: the store may apply it at any moment from now on.
-            let sent = self.clock.boot();
-            let pause = match self.beat().await {
-                Ok(true) => {
-                    if self.trust.renew(sent) == Trust::Lost {
-                        warn!(engine.id = %self.me, "a heartbeat was answered too late");
-                        return;
-                    }
-                    if std::mem::take(&mut failing) {
-                        info!(engine.id = %self.me, "the heartbeat succeeds again");
-                    }
-                    count += 1;
-                    jittered(self.timing.heartbeat, self.me, count)
-                        .saturating_sub(self.clock.boot().since(sent))
-                }
-                Ok(false) => {
-                    warn!(engine.id = %self.me, "this engine was declared dead");
-                    self.trust.fence();
-                    return;
-                }
-                Err(error) => {
-                    self.report(&error, std::mem::replace(&mut failing, true));
-                    self.timing.heartbeat_retry
-                }
-            };
+    async fn run(&mut self) {
+        while let Some(pause) = self.once().await {
             sleep(pause).await;
             if self.trust.state() == Trust::Lost {
                 return;
+            }
+        }
+    }
+
+    /// One heartbeat, and how long to pause after it; `None` when this incarnation is at its end.
+    async fn once(&mut self) -> Option<Duration> {
+        // Before sending: the store may apply it at any moment from now on.
+        let sent = self.clock.boot();
+        match self.beat().await {
+            Ok(true) if self.trust.renew(sent) == Trust::Lost => {
+                warn!(engine.id = %self.me, "a heartbeat was answered too late");
+                None
+            }
+            Ok(true) => {
+                if std::mem::take(&mut self.failing) {
+                    info!(engine.id = %self.me, "the heartbeat succeeds again");
+                }
+                self.count += 1;
+                let period = jittered(self.timing.heartbeat, self.me, self.count);
+                Some(period.saturating_sub(self.clock.boot().since(sent)))
+            }
+            Ok(false) => {
+                warn!(engine.id = %self.me, "this engine was declared dead");
+                self.trust.fence();
+                None
+            }
+            Err(error) => {
+                let known = std::mem::replace(&mut self.failing, true);
+                self.report(&error, known);
+                Some(self.timing.heartbeat_retry)
             }
         }
     }

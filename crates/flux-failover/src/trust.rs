@@ -8,8 +8,9 @@ use flux_core::clock::{BootTime, Clock};
 use flux_core::ownership::{Timing, Trust, TrustWindow};
 use tokio::sync::watch;
 
-/// The watchdog looks at least this often: thread timers stand still while the machine sleeps,
-/// and after waking up the loss must not go unnoticed for the rest of a long wait.
+/// The watchdog looks at least this often, and once in every heartbeat period: thread timers stand
+/// still while the machine sleeps, and after waking up the loss must not go unnoticed for the rest
+/// of a long wait. A nap that began before the first heartbeat ends before its trust fades.
 const LONGEST_NAP: Duration = Duration::from_secs(1);
 
 /// Why an incarnation is at its end.
@@ -29,9 +30,12 @@ pub struct TrustHandle {
 
 struct Shared {
     clock: Arc<dyn Clock>,
+    longest_nap: Duration,
     // Held for a few instructions and never while waiting for anything.
     inner: Mutex<Inner>,
     published: watch::Sender<Trust>,
+    dead_line: Duration,
+    lives_until: watch::Sender<Option<BootTime>>,
 }
 
 struct Inner {
@@ -50,8 +54,11 @@ impl TrustHandle {
         Self {
             shared: Arc::new(Shared {
                 clock,
+                longest_nap: LONGEST_NAP.min(timing.heartbeat),
                 inner: Mutex::new(inner),
                 published: watch::Sender::new(Trust::NoNewActions),
+                dead_line: timing.dead_line,
+                lives_until: watch::Sender::new(None),
             }),
         }
     }
@@ -75,6 +82,13 @@ impl TrustHandle {
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<Trust> {
         self.shared.published.subscribe()
+    }
+
+    /// Follows the boot time by which everything that this incarnation runs must be dead, unless
+    /// another heartbeat succeeds before. `None` before the first; it never goes back.
+    #[must_use]
+    pub fn lives_until(&self) -> watch::Receiver<Option<BootTime>> {
+        self.shared.lives_until.subscribe()
     }
 
     /// Waits until the trust is lost, and says why.
@@ -101,6 +115,14 @@ impl TrustHandle {
             }
             trust
         };
+        if trust != Trust::Lost {
+            let until = Some(sent.plus(self.shared.dead_line));
+            self.shared.lives_until.send_if_modified(|published| {
+                let later = until > *published;
+                *published = until.max(*published);
+                later
+            });
+        }
         self.publish(trust)
     }
 
@@ -114,7 +136,8 @@ impl TrustHandle {
     pub(crate) fn watch_over(&self, stop: &watch::Receiver<bool>) {
         while !*stop.borrow() && stop.has_changed().is_ok() && self.state() != Trust::Lost {
             let until = self.lock().window.until_change(self.shared.clock.boot());
-            std::thread::park_timeout(until.unwrap_or(LONGEST_NAP).min(LONGEST_NAP));
+            let longest = self.shared.longest_nap;
+            std::thread::park_timeout(until.unwrap_or(longest).min(longest));
         }
     }
 
@@ -189,6 +212,25 @@ mod tests {
         trust.fence();
         assert_eq!(trust.state(), Trust::Lost);
         assert_eq!(trust.lost().await, Loss::Convicted);
+    }
+
+    #[test]
+    fn what_runs_lives_until_the_dead_line_of_the_last_success() {
+        let (trust, clock) = trust();
+        let lives_until = trust.lives_until();
+        assert_eq!(*lives_until.borrow(), None);
+        let sent = clock.boot();
+        clock.advance(Duration::from_secs(20));
+        trust.renew(sent);
+        let until = Some(sent.plus(Duration::from_secs(162)));
+        assert_eq!(*lives_until.borrow(), until);
+        clock.advance(Duration::from_secs(142));
+        trust.renew(clock.boot());
+        assert_eq!(
+            *lives_until.borrow(),
+            until,
+            "a late answer prolongs nothing"
+        );
     }
 
     #[test]

@@ -23,6 +23,11 @@ impl FluxBuilder {
     /// is also its working directory and home, without the settings of this environment.
     pub fn new(binary: impl AsRef<OsStr>) -> FluxBuilder {
         let directory = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+        FluxBuilder::within(binary, directory)
+    }
+
+    /// The same in a directory that others use, too.
+    pub(crate) fn within(binary: impl AsRef<OsStr>, directory: Arc<TempDir>) -> FluxBuilder {
         FluxBuilder {
             command: Command::new(binary),
             directory,

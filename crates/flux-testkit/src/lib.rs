@@ -5,6 +5,7 @@
 //!   the two public services that the conformance kit calls.
 //! - [`gherkin`]: reads the conformance kit.
 //! - [`Flux`]: the real `flux` binary, to be started, stopped, killed and read.
+//! - [`Cluster`]: several of them on one store.
 //! - [`Witness`]: a file in which actions leave traces, to count and order them.
 //! - [`store_suite`]: what every store must do, as one test for each promise of the ports.
 //! - [`differential`]: random operations, on which two stores must agree.
@@ -15,6 +16,7 @@
     reason = "every helper panics when the test's world is broken: that is its way to fail a test"
 )]
 
+mod cluster;
 pub mod differential;
 mod flux;
 pub mod gherkin;
@@ -24,6 +26,7 @@ mod stub;
 mod wait;
 mod witness;
 
+pub use cluster::{Cluster, PATIENCE, alive, shell_task};
 pub use flux::{Flux, FluxBuilder};
 pub use memory_store::MemoryStore;
 pub use stub::services::{conformance, httpbin, petstore};

@@ -35,6 +35,13 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
+    // Before anything else: there is one for each running process, and it must be small and quick.
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|first| first == flux_engine::runner::ARGUMENT)
+    {
+        return ExitCode::from(flux_engine::runner::main());
+    }
     let cli = Cli::parse();
     output::set_up(&cli.output);
     let result = command::dispatch(cli.command, &cli.settings);

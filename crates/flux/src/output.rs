@@ -78,7 +78,7 @@ pub fn note(text: &str) {
     }
     let live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
     match live.as_ref() {
-        Some(lines) if lines.println(text).is_ok() => {}
+        Some(lines) if lines.println(harmless(text)).is_ok() => {}
         _ => to_stderr(text),
     }
 }
@@ -136,5 +136,31 @@ fn quiet() -> bool {
 
 fn to_stderr(text: &str) {
     // Nobody is left to be told that standard error is closed.
-    let _closed = writeln!(anstream::stderr().lock(), "{text}");
+    let _closed = writeln!(anstream::stderr().lock(), "{}", harmless(text));
+}
+
+/// Without control characters, but for colours: names and outputs of actions come from anywhere,
+/// and must not steer the terminal.
+fn harmless(text: &str) -> String {
+    let mut harmless = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let length = colour(rest).unwrap_or(c.len_utf8());
+        if length == 1 && c.is_control() && c != '\n' && c != '\t'
+            || ('\u{80}'..'\u{a0}').contains(&c)
+        {
+            harmless.push(char::REPLACEMENT_CHARACTER);
+        } else {
+            harmless.push_str(&rest[..length]);
+        }
+        rest = &rest[length..];
+    }
+    harmless
+}
+
+/// Length of the colour that the text begins with: `ESC [ numbers m`.
+fn colour(text: &str) -> Option<usize> {
+    let numbers = text.strip_prefix("\u{1b}[")?;
+    let end = numbers.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    numbers[end..].starts_with('m').then_some(end + 3)
 }

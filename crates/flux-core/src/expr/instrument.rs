@@ -177,7 +177,7 @@ fn math<'s>(op: Math, left: Term<&'s str>, right: Term<&'s str>) -> Term<&'s str
         Math::Add if !number => then(join(left, then(right, "__put")), "__sum"),
         Math::Mul => Term::Call("__mul", vec![left, right]),
         Math::Sub if !number => join(then(left, "__work"), then(right, "__work")),
-        Math::Div if !number => Term::Call("__div", vec![left, right]),
+        Math::Div => Term::Call("__div", vec![left, right]),
         _ => join(left, right),
     }
 }

@@ -235,7 +235,15 @@ fn divide<'a>(left: Value, right: Value) -> ValX<'a, Value> {
         }
         budget::steps(text.len() as u64 / 64).map_err(halt)?;
     }
-    Ok((left / right)?)
+    let quotient = (left / right)?;
+    // As jq has it: 6 / 3 is 2, also where the number becomes a text.
+    Ok(match quotient {
+        Value::Num(Num::Float(n)) => match value::whole(n) {
+            Some(whole) => Value::Num(Num::from_integral(whole)),
+            None => quotient,
+        },
+        _ => quotient,
+    })
 }
 
 fn from_json(input: &Value) -> ValR<Value> {

@@ -18,6 +18,9 @@ pub struct ClaimRequest {
     pub pool: Option<String>,
     /// Branches due at or before this.
     pub now: Timestamp,
+    /// Of the branches that lost this many engines in a row, an engine takes one at a time: the one
+    /// that kills its engines then fails alone, without those that only happened to be there.
+    pub alone_from: u32,
 }
 
 /// Branches taken, and when to look again at the latest.

@@ -127,8 +127,19 @@ fn float_text(n: f64) -> String {
     if n.is_nan() {
         return "null".to_owned();
     }
+    if let Some(whole) = whole(n) {
+        return whole.to_string();
+    }
     let finite = n.clamp(f64::MIN, f64::MAX);
     serde_json::Number::from_f64(finite).map_or_else(|| "null".to_owned(), |n| n.to_string())
+}
+
+/// The integer that a float is, as far as floats tell neighbouring integers apart; jq writes such
+/// numbers without a fraction. Negative zero is none.
+pub(crate) fn whole(n: f64) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let is = n.fract() == 0.0 && n.abs() <= EXACT && !(n == 0.0 && n.is_sign_negative());
+    is.then_some(n as i64)
 }
 
 /// Converts from the value type of `serde_json`.

@@ -128,7 +128,7 @@ impl Walk {
     }
 
     /// Outputs in declaration order, `null` where a branch was not waited for; the contexts are
-    /// merged in declaration order as JSON merge patches against the context of the split.
+    /// merged in declaration order, as changes to the context of the split.
     fn merge(&mut self, fork: &Fork, arrivals: &[Arrival]) -> Result<Go, Fault> {
         let mut outputs = vec![Value::Null; fork.branches.len()];
         let base = self.memory.context.clone();
@@ -138,8 +138,7 @@ impl Walk {
                 continue;
             };
             if let Some(branch_context) = &arrival.context {
-                let patch = value::diff(&base, &read(Some(branch_context))?);
-                context = value::merge_patch(context, &patch);
+                context = value::carry_over(&base, &read(Some(branch_context))?, context);
             }
             let output = read(Some(output))?;
             if fork.compete {

@@ -9,6 +9,7 @@
 mod capture;
 mod child;
 mod http;
+mod leases;
 mod process;
 mod script;
 mod shell;
@@ -25,6 +26,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use with::With;
+
+pub(crate) use leases::Leases;
 
 /// One action to perform.
 #[derive(Clone, Debug)]
@@ -69,6 +72,25 @@ pub struct Config {
     pub kill_grace: Duration,
     /// Where processes run unless the task sets `workingDirectory`; the engine's own when absent.
     pub working_directory: Option<PathBuf>,
+    /// A program that calls [`crate::runner::main`] when its first argument is
+    /// [`crate::runner::ARGUMENT`]: each process is then started by one, which kills it when the
+    /// engine dies or its right to act ends. Without it, processes outlive an engine that is killed.
+    pub runner: Option<PathBuf>,
+}
+
+/// Why an action gave no output.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Failure {
+    /// It failed, which its definition may catch.
+    Fault(Fault),
+    /// It was stopped because this engine's right to act had passed; nothing is known of it.
+    Expired,
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Failure {
+        Failure::Fault(fault)
+    }
 }
 
 impl Default for Config {
@@ -81,6 +103,7 @@ impl Default for Config {
             http_timeout: Duration::from_secs(60),
             kill_grace: Duration::from_secs(10),
             working_directory: None,
+            runner: None,
         }
     }
 }
@@ -89,6 +112,7 @@ impl Default for Config {
 pub struct Actions {
     config: Config,
     http: http::Http,
+    leases: Leases,
 }
 
 impl Actions {
@@ -103,7 +127,16 @@ impl Actions {
                 directory.display()
             ));
         }
-        Ok(Actions { config, http })
+        Ok(Actions {
+            config,
+            http,
+            leases: Leases::default(),
+        })
+    }
+
+    /// Those who are told how long the processes may live.
+    pub(crate) fn leases(&self) -> &Leases {
+        &self.leases
     }
 
     /// Performs one action and returns its output.
@@ -114,14 +147,14 @@ impl Actions {
         &self,
         request: Request,
         cancel: CancellationToken,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, Failure> {
         if cancel.is_cancelled() {
-            return Err(cancelled(request.kind));
+            return Err(cancelled(request.kind).into());
         }
         let parameters = value::to_serde(&request.with);
         let with = With::of(request.kind.name(), &parameters)?;
         let output = match request.kind {
-            ActionKind::Http => self.http.perform(&with, &request, &cancel).await,
+            ActionKind::Http => Ok(self.http.perform(&with, &request, &cancel).await?),
             ActionKind::Shell => {
                 self.run(shell::command(&with)?, &with, &request, &cancel)
                     .await
@@ -144,9 +177,11 @@ impl Actions {
         with: &With<'_>,
         request: &Request,
         cancel: &CancellationToken,
-    ) -> Result<serde_json::Value, Fault> {
+    ) -> Result<serde_json::Value, Failure> {
         let options = child::Options::read(with, &self.config)?;
-        child::run(command, options, request, cancel).await
+        let runner = self.config.runner.as_deref();
+        let how = runner.map(|runner| (runner, &self.leases));
+        child::run(command, options, request, cancel, how).await
     }
 }
 

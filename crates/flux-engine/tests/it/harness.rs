@@ -61,14 +61,21 @@ impl House {
     }
 
     pub async fn engine_with(&self, config: Config) -> Engine {
+        self.engine_on(config, self.stores()).await
+    }
+
+    pub fn stores(&self) -> Stores {
         let store = Arc::clone(&self.store);
         let members = move || -> Arc<dyn Members> { store.members() };
-        let stores = Stores {
+        Stores {
             members: Arc::new(members),
             branches: self.store.clone(),
             runs: self.store.clone(),
             definitions: self.store.clone(),
-        };
+        }
+    }
+
+    pub async fn engine_on(&self, config: Config, stores: Stores) -> Engine {
         let compiler = Arc::new(flux_lang::Language);
         Engine::start(config, stores, compiler, Arc::new(SystemClock))
             .await

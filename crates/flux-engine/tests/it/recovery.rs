@@ -1,10 +1,17 @@
 //! Several engines on one store in this process: takeover, fences, drain.
 
 use crate::harness::{House, PATIENCE, output, workflow};
+use async_trait::async_trait;
 use flux_core::branch::RunState;
+use flux_core::ids::{BranchId, Epoch, Incarnation};
+use flux_core::ports::Error;
+use flux_core::ports::branches::{Branches, ClaimRequest, Claims, Commit, Committed, Release};
 use flux_core::ports::runs::Runs;
+use flux_store::SqliteStore;
 use flux_testkit::wait_until_async;
 use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const LONG: &str = "do:\n  - long: { run: { shell: { command: 'sleep 1; echo done' } } }\n";
 
@@ -73,4 +80,54 @@ async fn pools_keep_their_work_to_themselves() {
     .await;
     pooled.drain().await;
     common.drain().await;
+}
+
+/// A store whose first commit panics, as a mistake in the engine would.
+struct Panicking {
+    inner: Arc<SqliteStore>,
+    left: AtomicBool,
+}
+
+#[async_trait]
+impl Branches for Panicking {
+    async fn claim(&self, request: ClaimRequest) -> Result<Claims, Error> {
+        self.inner.claim(request).await
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<Committed, Error> {
+        assert!(self.left.swap(true, Ordering::SeqCst), "a mistake");
+        self.inner.commit(commit).await
+    }
+
+    async fn release(&self, release: Release) -> Result<bool, Error> {
+        self.inner.release(release).await
+    }
+
+    async fn owned(&self, owner: Incarnation) -> Result<Vec<(BranchId, Epoch)>, Error> {
+        self.inner.owned(owner).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_fails_its_run_and_the_engine_goes_on() {
+    let house = House::new();
+    let body = "do:\n  - one: { run: { shell: { command: 'echo one' } } }\n";
+    let run = house.submit(&workflow("panic", body), "null").await;
+    let branches = Panicking {
+        inner: Arc::clone(&house.store),
+        left: AtomicBool::new(false),
+    };
+    let mut stores = house.stores();
+    stores.branches = Arc::new(branches);
+    let engine = house.engine_on(house.config("one"), stores).await;
+    let record = house.ended(run).await;
+    assert_eq!(record.state, RunState::Faulted);
+    let outcome = format!("{:?}", record.outcome);
+    assert!(
+        outcome.contains("the engine panicked: a mistake"),
+        "{outcome}"
+    );
+    let next = house.submit(&workflow("panic", body), "null").await;
+    assert_eq!(output(&house.ended(next).await), json!("one"));
+    engine.drain().await;
 }

@@ -1,11 +1,13 @@
 //! Entering the cluster, and putting away an incarnation that has ended.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use flux_core::clock::Clock;
 use flux_core::ids::Incarnation;
+use flux_core::ownership::{Observer, Timing, Verdict};
 use flux_core::ports::Error;
-use flux_core::ports::members::{Joined, MemberState, Members, NewMember};
+use flux_core::ports::members::{Joined, Member, MemberState, Members, NewMember};
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -42,7 +44,11 @@ pub(super) async fn join(
                 info!(engine.id = %incarnation, engine.name = config.name, "joined the cluster");
                 return Ok(incarnation);
             }
-            Ok(Joined::Full { limit }) => return Err(StartError::ClusterFull { limit }),
+            Ok(Joined::Full { limit }) => {
+                if !place(incarnation, config, members, clock).await {
+                    return Err(StartError::ClusterFull { limit });
+                }
+            }
             Err(error) if error.is_transient() => {
                 if pause.is_first() {
                     warn!(engine.name = config.name, %error, "joining fails; it is tried again");
@@ -51,6 +57,67 @@ pub(super) async fn join(
             }
             Err(error) => return Err(StartError::Store(error)),
         }
+    }
+}
+
+/// Waits until a place may be free; `false` when everybody who holds one has been seen alive.
+///
+/// The places of engines that died are held until somebody convicts them. Where nobody else lives,
+/// that must be the engine that wants to join: otherwise a cluster that lost its power, or one
+/// engine that crashes again and again, would shut itself out for ever.
+async fn place(me: Incarnation, config: &Config, members: &dyn Members, clock: &dyn Clock) -> bool {
+    info!(
+        engine.name = config.name,
+        "every place is taken; watching whether all of them are alive"
+    );
+    let timing = Timing::of(config.window);
+    let mut observer = Observer::new(me, timing);
+    let mut first: HashMap<Incarnation, u64> = HashMap::new();
+    loop {
+        let Ok(all) = answered(members.members()).await else {
+            // The caller tells of a store that is away.
+            return true;
+        };
+        let living = |member: &&Member| member.state != MemberState::Dead;
+        let count = all.iter().filter(living).count();
+        if count < config.max_cluster_size as usize {
+            return true;
+        }
+        let beats = |member: &Member| {
+            let seq = member.heartbeat_seq;
+            seq > *first.entry(member.incarnation).or_insert(seq)
+        };
+        if all
+            .iter()
+            .filter(living)
+            .map(beats)
+            .filter(|beats| *beats)
+            .count()
+            == count
+        {
+            return false;
+        }
+        for verdict in observer.observe(clock.boot(), &all) {
+            if let Verdict::Convict {
+                who,
+                seen_seq,
+                silent,
+            } = verdict
+            {
+                let evidence = format!(
+                    "its heartbeat {seen_seq} had not changed for {:.1} s, and its place was needed",
+                    silent.as_secs_f64()
+                );
+                let convicted = members
+                    .convict(who, seen_seq, me, &evidence, clock.now())
+                    .await;
+                if convicted.is_ok_and(|convicted| convicted) {
+                    warn!(engine.name = config.name, member.id = %who, "declared a silent engine dead");
+                    return true;
+                }
+            }
+        }
+        sleep(timing.observe).await;
     }
 }
 

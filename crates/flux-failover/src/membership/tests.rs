@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::SystemClock;
-use crate::memory::{Memory, eventually};
+use crate::memory::{Memory, eventually, new_member};
+use flux_core::clock::Timestamp;
+use flux_core::ports::members::Joined;
 
 fn config(window_ms: u64) -> Config {
     Config {
@@ -62,17 +64,34 @@ async fn the_one_too_many_is_told_the_limit() {
     let store = Memory::new();
     let mut members = Vec::new();
     for _ in 0..35 {
-        members.push(start(&store, 60_000).await);
+        members.push(start(&store, 3_000).await);
     }
     let clock = Arc::new(SystemClock);
-    let refused = Membership::start(config(60_000), factory(&store), clock).await;
+    let refused = Membership::start(config(3_000), factory(&store), clock).await;
     let error = refused.err().unwrap();
     assert_eq!(
         error.to_string(),
         "the cluster has 35 engines already, its limit; MAX_CLUSTER_SIZE raises it"
     );
     members.pop().unwrap().leave().await.unwrap();
-    start(&store, 60_000).await;
+    start(&store, 3_000).await;
+}
+
+#[tokio::test]
+async fn a_cluster_full_of_dead_engines_lets_a_new_one_in() {
+    let store = Memory::new();
+    for _ in 0..35 {
+        // Joined, but never heard of again.
+        let joined = store.join(
+            new_member(Duration::from_millis(300)),
+            35,
+            Timestamp::default(),
+        );
+        assert_eq!(joined.await.unwrap(), Joined::Yes);
+    }
+    let newcomer = start(&store, 300).await;
+    assert!(store.get(newcomer.incarnation()).is_some());
+    assert!(!store.convictions().is_empty());
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Taking branches.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
 use flux_core::chart::ChartId;
@@ -33,6 +34,13 @@ pub(crate) const SIGNALS_AFTER: &str = "\
     SELECT seq, kind, json FROM signal WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?";
 pub(crate) const ARRIVALS: &str = "\
     SELECT idx, outcome, context FROM arrival WHERE run_id = ? AND branch_id = ? ORDER BY idx";
+
+pub(crate) const SUSPECTS: &str = "SELECT count(*) FROM branch WHERE owner = ? AND lost >= ?";
+pub(crate) const LEAVE: &str = "\
+    UPDATE branch SET state = 0, owner = NULL, due_at = ? WHERE id = ?";
+
+/// When a suspect that was left is looked at again.
+const SUSPECTS_PAUSE: Duration = Duration::from_secs(1);
 
 type Row = (
     Vec<u8>,
@@ -94,6 +102,7 @@ pub(crate) async fn claim(conn: &mut Conn, request: &ClaimRequest) -> Result<Cla
     // RETURNING has no order.
     rows.sort_by_key(|row| (row.8, row.9));
     let full = rows.len() >= request.limit as usize;
+    leave_suspects(conn, request, &mut rows).await?;
     let mut runs = HashMap::new();
     let mut branches = Vec::with_capacity(rows.len());
     for row in rows {
@@ -101,6 +110,50 @@ pub(crate) async fn claim(conn: &mut Conn, request: &ClaimRequest) -> Result<Cla
     }
     let next_due = next_due(conn, pool, now, full).await?.map(time);
     Ok(Claims { branches, next_due })
+}
+
+/// Gives back all suspects but one, or all when the claimer has one already.
+async fn leave_suspects(
+    conn: &mut Conn,
+    request: &ClaimRequest,
+    rows: &mut Vec<Row>,
+) -> Result<(), Fail> {
+    let from = i64::from(request.alone_from);
+    let taken = rows.iter().filter(|row| row.4 >= from).count();
+    if taken == 0 {
+        return Ok(());
+    }
+    let owned: Vec<(i64,)> = sql(SUSPECTS)
+        .id(request.owner.uuid())
+        .int(from)
+        .rows::<(BigInt,)>()
+        .load(conn)
+        .await?;
+    let owned = owned.as_slice().first().map_or(0, |(count,)| *count);
+    let had_one = owned > i64::try_from(taken).unwrap_or(i64::MAX);
+    let mut room = usize::from(!had_one);
+    let (mut kept, mut left) = (Vec::with_capacity(rows.len()), Vec::new());
+    for row in rows.drain(..) {
+        if row.4 < from {
+            kept.push(row);
+        } else if room > 0 {
+            room -= 1;
+            kept.push(row);
+        } else {
+            left.push(row);
+        }
+    }
+    *rows = kept;
+    let later = request.now.plus(SUSPECTS_PAUSE).as_micros();
+    for row in left {
+        let at = At {
+            table: "branch",
+            row: &hex(&row.0),
+        };
+        let id = at.id("id", &row.0)?;
+        sql(LEAVE).int(later).id(id).execute(conn).await?;
+    }
+    Ok(())
 }
 
 async fn claimed(

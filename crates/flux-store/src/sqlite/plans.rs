@@ -38,6 +38,8 @@ fn statements() -> BTreeMap<&'static str, String> {
         ("run of claim", claim::RUN_OF_CLAIM),
         ("signals", claim::SIGNALS_AFTER),
         ("arrivals", claim::ARRIVALS),
+        ("suspects", claim::SUSPECTS),
+        ("leave suspect", claim::LEAVE),
         ("guard", commit::GUARD),
         ("guard of an end", commit::GUARD_END),
         ("last commit", commit::LAST_COMMIT),

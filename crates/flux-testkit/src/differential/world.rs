@@ -104,6 +104,8 @@ impl World {
             limit: u32::try_from(limit).expect("there are few branches"),
             pool: pool.then(|| POOL.to_owned()),
             now: at(self.now),
+            // Which of several equally urgent ones is taken alone is for the store to choose.
+            alone_from: u32::MAX,
         };
         let mut claims = match self.ports.store.claim(request).await {
             Ok(claims) => claims,

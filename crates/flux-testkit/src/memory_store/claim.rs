@@ -10,9 +10,13 @@ use flux_core::ports::members::MemberState;
 use flux_core::ports::runs::Signal;
 
 use super::state::{Branch, State};
+use std::time::Duration;
 
 /// Signals handed over with a claim.
 const MAX_SIGNALS: usize = 100;
+
+/// When a suspect that was left is looked at again.
+const SUSPECTS_PAUSE: Duration = Duration::from_secs(1);
 
 impl State {
     pub(super) fn claim(&mut self, request: &ClaimRequest) -> Claims {
@@ -28,11 +32,32 @@ impl State {
             (branch.priority, branch.due_at, branch.number)
         });
         due.truncate(request.limit as usize);
+        let due = self.leave_suspects(due, request);
         let branches = due.into_iter().map(|id| self.take(id, request)).collect();
         Claims {
             branches,
             next_due: self.next_due(request),
         }
+    }
+
+    /// All but the suspects beside the first one, which others may take meanwhile.
+    fn leave_suspects(&mut self, due: Vec<BranchId>, request: &ClaimRequest) -> Vec<BranchId> {
+        let suspect = |branch: &Branch| branch.lost >= request.alone_from;
+        let owned =
+            self.branches_where(|branch| branch.owner == Some(request.owner) && suspect(branch));
+        let mut room = owned.is_empty();
+        let mut taken = Vec::new();
+        for id in due {
+            let branch = self.branch(id);
+            if !suspect(branch) || std::mem::take(&mut room) {
+                taken.push(id);
+                continue;
+            }
+            branch.epoch = branch.epoch.next();
+            branch.updated_at = request.now;
+            branch.due_at = Some(request.now.plus(SUSPECTS_PAUSE));
+        }
+        taken
     }
 
     /// Waiting branches whose time has come become ready, whether they are taken now or later.

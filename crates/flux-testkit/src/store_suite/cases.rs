@@ -136,6 +136,7 @@ macro_rules! store_suite {
             ],
             takeover: [
                 a_branch_is_freed_at_its_commit_point,
+                suspects_are_claimed_one_at_a_time,
                 batches_are_bounded,
                 nothing_is_taken_from_the_living,
                 only_running_branches_of_the_dead_are_freed,

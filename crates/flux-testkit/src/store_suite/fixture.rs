@@ -94,6 +94,7 @@ impl Ports {
             limit,
             pool: pool.map(str::to_owned),
             now: at(now),
+            alone_from: u32::MAX,
         };
         self.store.claim(request).await.expect("claim")
     }

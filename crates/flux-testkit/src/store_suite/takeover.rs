@@ -3,7 +3,7 @@
 use flux_core::branch::{BranchState, RunState};
 use flux_core::chart::FaultKind;
 use flux_core::ids::{CommitNo, Epoch, Incarnation};
-use flux_core::ports::branches::{JoinWake, Wait};
+use flux_core::ports::branches::{ClaimRequest, JoinWake, Wait};
 use flux_core::ports::members::Takeover;
 use flux_core::ports::runs::Outcome;
 
@@ -37,6 +37,35 @@ pub async fn a_branch_is_freed_at_its_commit_point(ports: Ports) {
     let claimed = ports.claims(by, 10, 60).await.branches.remove(0);
     assert_eq!((claimed.fence.epoch, claimed.lost), (Epoch(3), 1));
     assert_eq!(claimed.memory, "committed");
+}
+
+/// Branches that have lost as many engines as the claimer says come to an engine one at a time; the
+/// others wait a little, for another engine or for the end of that one.
+pub async fn suspects_are_claimed_one_at_a_time(ports: Ports) {
+    ports.deploy().await;
+    let (dead, by, other) = (
+        ports.engine(1).await,
+        ports.engine(2).await,
+        ports.engine(3).await,
+    );
+    ports.submit((1..=3).map(run).collect()).await;
+    assert_eq!(ports.claims(dead, 10, 10).await.branches.len(), 3);
+    ports.kill(dead, by).await;
+    assert_eq!(take_over(&ports, dead, by, 10).await.len(), 3);
+    for (owner, now, taken) in [(by, 60, 1), (by, 62, 0), (other, 64, 1), (other, 66, 0)] {
+        let request = ClaimRequest {
+            owner,
+            limit: 10,
+            pool: None,
+            now: at(now),
+            alone_from: 1,
+        };
+        let claims = ports.store.claim(request).await.expect("claim");
+        assert_eq!(claims.branches.len(), taken, "at second {now}");
+    }
+    ports.submit(vec![run(4)]).await;
+    let fresh = ports.claims(by, 1, 100).await.branches;
+    assert_eq!(fresh.len(), 1, "an engine with a suspect takes other work");
 }
 
 /// Batches are bounded; an empty one says that nothing is left.

@@ -35,7 +35,11 @@ pub async fn run(args: &Args, config: Config) -> Result<(), Failure> {
     }
     let mut stop = Stop::new()?;
     let name = config.engine.name.clone();
-    let engine = wiring::engine(config.engine.clone(), &store).await?;
+    // Joining waits while the store is away or every place is taken.
+    let engine = tokio::select! {
+        engine = wiring::engine(config.engine.clone(), &store) => engine?,
+        () = stop.wanted() => return Err(Failure::new(INTERRUPTED, "stopped before it had joined")),
+    };
     output::data(&format!(
         "ready: engine {name}, incarnation {}, store {}",
         engine.incarnation(),

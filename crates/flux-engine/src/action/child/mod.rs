@@ -6,39 +6,59 @@
 //! `FLUX_DEADLINE` (RFC 3339) and `TRACEPARENT`, the last two where there is one.
 //!
 //! A process that ends by itself may leave others of its group behind: they are left alone, as a
-//! shell would. When the action is cancelled, the whole group is ended.
+//! shell would. When the action is cancelled, the whole group is ended. With a runner between the
+//! engine and the child (`crate::runner`), that also happens when the engine dies or freezes, and
+//! reaches processes that left the group.
 
 mod options;
 mod outcome;
 mod running;
+mod supervisor;
 
 pub(super) use options::{Arguments, Command, Options};
 
 use super::capture::Captured;
-use super::{Request, cancelled};
+use super::{Failure, Leases, Request, cancelled};
 use flux_core::chart::{Fault, FaultKind};
 use running::Running;
 use serde_json::Value;
 use std::io;
+use std::path::Path;
 use std::process::Stdio;
+use supervisor::{Ended, Supervisor};
 use tokio::process::Child;
 use tokio_util::sync::CancellationToken;
 
-/// Runs it to its end and makes the task's output of it.
+/// Runs it to its end and makes the task's output of it; with a runner in between, if there is one.
 pub(super) async fn run(
     command: Command,
     options: Options,
     request: &Request,
     cancel: &CancellationToken,
-) -> Result<Value, Fault> {
-    let child = start(&command, &options, request)
-        .map_err(|error| Fault::new(FaultKind::Runtime, explain(&error, &command, &options)))?;
+    runner: Option<(&Path, &Leases)>,
+) -> Result<Value, Failure> {
+    let failed = |error: &io::Error| {
+        let detail = explain(error, &command, &options);
+        Failure::from(Fault::new(FaultKind::Runtime, detail))
+    };
+    let (child, supervisor) = match runner {
+        Some((program, leases)) => {
+            let started = Supervisor::start(program, &command, &options, request, leases);
+            let (child, supervisor) = started.map_err(|error| unsupervised(&error))?;
+            (child, Some(supervisor))
+        }
+        None => {
+            let child = start(&command, &options, request).map_err(|error| failed(&error))?;
+            (child, None)
+        }
+    };
     let mut stdout = Captured::new(options.max_output);
     let mut stderr = Captured::new(options.max_output);
+    let stdin = options.stdin.as_deref();
     let ended = {
-        let mut running = Running::new(child, options.stdin.as_deref(), &mut stdout, &mut stderr);
+        let mut running = Running::new(child, supervisor, stdin, &mut stdout, &mut stderr);
         tokio::select! {
-            status = running.finish() => Some(status),
+            ended = running.finish() => Some(ended),
             () = cancel.cancelled() => {
                 running.end(options.kill_grace).await;
                 None
@@ -46,24 +66,24 @@ pub(super) async fn run(
         }
     };
     match ended {
-        None => Err(cancelled(request.kind)),
-        Some(Ok(status)) => outcome::output(&command, &options, status, &stdout, &stderr),
-        Some(Err(error)) => Err(Fault::new(
-            FaultKind::Runtime,
-            format!("{} could not be waited for: {error}", command.name),
-        )),
+        None => Err(cancelled(request.kind).into()),
+        Some(Ok(Ended::Expired)) => Err(Failure::Expired),
+        Some(Ok(Ended::Status(status))) => Ok(outcome::output(
+            &command, &options, status, &stdout, &stderr,
+        )?),
+        Some(Err(error)) => Err(failed(&error)),
     }
+}
+
+fn unsupervised(error: &io::Error) -> Fault {
+    let detail = format!("the process's supervisor could not be started: {error}");
+    Fault::new(FaultKind::Runtime, detail)
 }
 
 fn start(command: &Command, options: &Options, request: &Request) -> io::Result<Child> {
     let mut process = tokio::process::Command::new(&command.program);
     process.args(&command.arguments);
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("FLUX_") || text == "DATABASE_URL" || text == "TRACEPARENT" {
-            process.env_remove(name);
-        }
-    }
+    clean(&mut process);
     process.envs(
         options
             .environment
@@ -81,6 +101,16 @@ fn start(command: &Command, options: &Options, request: &Request) -> io::Result<
     });
     process.stdout(Stdio::piped()).stderr(Stdio::piped());
     process.process_group(0).kill_on_drop(true).spawn()
+}
+
+/// The engine's settings and secrets are not the process's.
+fn clean(process: &mut tokio::process::Command) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("FLUX_") || text == "DATABASE_URL" || text == "TRACEPARENT" {
+            process.env_remove(name);
+        }
+    }
 }
 
 /// How the process can tell which step it is.
@@ -136,6 +166,6 @@ fn explain(error: &io::Error, command: &Command, options: &Options) -> String {
         (_, Some(ENOEXEC)) => format!(
             "{name} is no program of this machine; a script needs a first line such as #!/bin/sh"
         ),
-        _ => format!("{name} could not be started: {error}"),
+        _ => format!("{name} could not be run: {error}"),
     }
 }

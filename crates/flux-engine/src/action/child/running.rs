@@ -1,5 +1,6 @@
 //! A started process: its group, its pipes, its end.
 
+use super::supervisor::{Ended, Supervisor};
 use crate::action::capture::Captured;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::future::Future;
@@ -15,10 +16,11 @@ use tokio::time::timeout;
 /// a daemon it started.
 const LINGER: Duration = Duration::from_millis(250);
 
-/// A started child with its pipes. The group comes first: it is dropped, and killed, before the
-/// child, whose drop lets the system forget it.
+/// A started child, or its supervisor, with its pipes. The group comes first: it is dropped, and
+/// killed, before the child, whose drop lets the system forget it.
 pub(super) struct Running<'a> {
     group: Group,
+    supervisor: Option<Supervisor>,
     child: Child,
     pipes: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
     open: bool,
@@ -28,13 +30,18 @@ impl<'a> Running<'a> {
     /// Takes over a child that has just started; feeds and drains its pipes.
     pub fn new(
         mut child: Child,
+        supervisor: Option<Supervisor>,
         stdin: Option<&'a [u8]>,
         stdout: &'a mut Captured,
         stderr: &'a mut Captured,
     ) -> Running<'a> {
         let pipes = Box::pin(pipes(&mut child, stdin, stdout, stderr));
         Running {
-            group: Group::of(&child),
+            // A supervisor kills by itself; killing it would leave nobody to do so.
+            group: supervisor
+                .as_ref()
+                .map_or_else(|| Group::of(&child), |_| Group(None)),
+            supervisor,
             child,
             pipes,
             open: true,
@@ -42,16 +49,26 @@ impl<'a> Running<'a> {
     }
 
     /// Until the child has ended by itself and its outputs are read.
-    pub async fn finish(&mut self) -> io::Result<ExitStatus> {
+    pub async fn finish(&mut self) -> io::Result<Ended> {
         let status = self.exit().await;
         self.group.forget();
         // Time runs out when another process holds a pipe; what it has to say is not awaited.
         let _ = timeout(LINGER, self.close()).await;
-        status
+        match &self.supervisor {
+            Some(supervisor) => supervisor.ended(status?),
+            None => Ok(Ended::Status(status?)),
+        }
     }
 
     /// Until nothing of the group is left.
     pub async fn end(&mut self, grace: Duration) {
+        if let Some(supervisor) = &self.supervisor {
+            supervisor.end(grace);
+            // It kills what is left by itself, and ends when nothing is.
+            let _ = self.exit().await;
+            let _ = timeout(LINGER, self.close()).await;
+            return;
+        }
         self.group.signal(Signal::TERM);
         let gone = async {
             let _ = self.exit().await;

@@ -291,7 +291,11 @@ async fn cancelling_closes_the_connection() {
         .await
         .expect("it ends")
         .expect("no panic");
-    assert!(result.is_err_and(|fault| fault.to_string().contains("the http action was cancelled")));
+    assert!(result.is_err_and(|failure| {
+        only_fault(failure)
+            .to_string()
+            .contains("the http action was cancelled")
+    }));
 }
 
 #[tokio::test]

@@ -43,7 +43,16 @@ async fn perform_by(
     let output = actions
         .perform(request(kind, &with), CancellationToken::new())
         .await;
-    output.map(|value| value::to_serde(&value))
+    output
+        .map(|value| value::to_serde(&value))
+        .map_err(only_fault)
+}
+
+fn only_fault(failure: Failure) -> Fault {
+    match failure {
+        Failure::Fault(fault) => fault,
+        Failure::Expired => panic!("nothing expires here"),
+    }
 }
 
 /// The kind and the detail of the fault.

@@ -276,7 +276,7 @@ async fn it_runs_where_the_task_says() {
 
 /// A shell whose grandchild ignores SIGTERM and works on.
 struct Stubborn {
-    task: tokio::task::JoinHandle<Result<Value, Fault>>,
+    task: tokio::task::JoinHandle<Result<Value, Failure>>,
     grandchild: String,
     folder: tempfile::TempDir,
 }
@@ -331,7 +331,7 @@ async fn cancelling_ends_the_whole_group_before_it_returns() {
     );
     let text = result
         .err()
-        .map(|fault| fault.to_string())
+        .map(|failure| only_fault(failure).to_string())
         .unwrap_or_default();
     assert!(text.contains("the shell action was cancelled"), "{text}");
 }
