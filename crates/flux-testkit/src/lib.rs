@@ -7,7 +7,7 @@
 //! - [`Flux`]: the real `flux` binary, to be started, stopped, killed and read.
 //! - [`Cluster`]: several of them on one store.
 //! - [`Witness`]: a file in which actions leave traces, to count and order them.
-//! - [`store_suite`]: what every store must do, as one test for each promise of the ports.
+//! - [`mod@store_suite`]: what every store must do, as one test for each promise of the ports.
 //! - [`differential`]: random operations, on which two stores must agree.
 //! - [`MemoryStore`]: a store that keeps everything in memory, and does the same each time.
 //! - [`wait_until`], [`wait_until_async`]: wait for a predicate instead of sleeping for luck.
