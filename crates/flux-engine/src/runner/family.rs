@@ -1,32 +1,30 @@
-//! All descendants of this process, whatever group or session they moved to.
+//! The processes that a child started: all descendants of its runner, whatever group or session
+//! they moved to, or, when the runner is gone, what is left of its session.
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use std::collections::HashMap;
 
-/// Those that still run; zombies have ended and only wait to be reaped.
-pub(super) fn descendants() -> Vec<Pid> {
-    let mut children: HashMap<i32, Vec<(i32, bool)>> = HashMap::new();
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    for entry in entries {
-        let pid = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok());
-        let Some(pid) = pid else { continue };
-        // It may have ended since the folder was read.
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else {
-            continue;
-        };
-        if let Some((parent, zombie)) = parse(&stat) {
-            children.entry(parent).or_default().push((pid, zombie));
-        }
+/// What `/proc` says of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stat {
+    parent: i32,
+    session: i32,
+    /// It has ended and only waits to be reaped.
+    zombie: bool,
+}
+
+/// Descendants of this process that still run.
+fn descendants() -> Vec<Pid> {
+    let mut children: HashMap<i32, Vec<(i32, Stat)>> = HashMap::new();
+    for (pid, stat) in all() {
+        children.entry(stat.parent).or_default().push((pid, stat));
     }
     let mut open = vec![getpid().as_raw_nonzero().get()];
     let mut found = Vec::new();
     while let Some(parent) = open.pop() {
-        for (pid, zombie) in children.remove(&parent).unwrap_or_default() {
+        for (pid, stat) in children.remove(&parent).unwrap_or_default() {
             open.push(pid);
-            found.extend(Pid::from_raw(pid).filter(|_| !zombie));
+            found.extend(Pid::from_raw(pid).filter(|_| !stat.zombie));
         }
     }
     found
@@ -43,13 +41,43 @@ pub(super) fn kill() -> bool {
     !all.is_empty()
 }
 
-/// Parent and whether it is a zombie, from `/proc/PID/stat`: `1 (any (name)) S 2 ...`.
-fn parse(stat: &str) -> Option<(i32, bool)> {
+/// The same for what is left of a session, whose number is not given to another while a member runs.
+pub(crate) fn kill_session(session: i32) -> bool {
+    let mut any = false;
+    for (pid, stat) in all() {
+        if stat.session == session
+            && !stat.zombie
+            && let Some(pid) = Pid::from_raw(pid)
+        {
+            let _gone = kill_process(pid, Signal::KILL);
+            any = true;
+        }
+    }
+    any
+}
+
+fn all() -> impl Iterator<Item = (i32, Stat)> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        // It may have ended since the folder was read.
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        Some((pid, parse(&stat)?))
+    })
+}
+
+/// Of `/proc/PID/stat`: `1 (any (name)) S parent group session ...`.
+fn parse(stat: &str) -> Option<Stat> {
     let (_, rest) = stat.rsplit_once(") ")?;
     let mut fields = rest.split(' ');
-    let state = fields.next()?;
+    let zombie = matches!(fields.next()?, "Z" | "X");
     let parent = fields.next()?.parse().ok()?;
-    Some((parent, matches!(state, "Z" | "X")))
+    let session = fields.nth(1)?.parse().ok()?;
+    Some(Stat {
+        parent,
+        session,
+        zombie,
+    })
 }
 
 #[cfg(test)]
@@ -58,8 +86,15 @@ mod tests {
 
     #[test]
     fn a_stat_line_is_read_whatever_the_name() {
-        assert_eq!(parse("7 (sh) S 3 7 7 0"), Some((3, false)));
-        assert_eq!(parse("7 (a) b) (c) Z 3 7"), Some((3, true)));
+        let stat = |zombie| {
+            Some(Stat {
+                parent: 3,
+                session: 8,
+                zombie,
+            })
+        };
+        assert_eq!(parse("7 (sh) S 3 7 8 0"), stat(false));
+        assert_eq!(parse("7 (a) b) (c) Z 3 7 8 0"), stat(true));
         assert_eq!(parse("7"), None);
     }
 

@@ -19,6 +19,7 @@ mod family;
 mod protocol;
 mod supervise;
 
+pub(crate) use family::kill_session;
 pub(crate) use protocol::{Order, Report, Start, frame, frames};
 
 use std::io;

@@ -38,8 +38,6 @@ pub(crate) struct Start {
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Report {
-    /// The child runs; it leads a process group of this number.
-    Started(u32),
     /// The system refused, with this error number.
     Refused(Option<i32>),
     /// The child ended.
@@ -84,7 +82,7 @@ mod tests {
     #[test]
     fn frames_are_read_until_the_end_or_the_first_torn_one() {
         let reports = [
-            Report::Started(7),
+            Report::Refused(Some(2)),
             Report::Ended {
                 status: 9,
                 expired: true,

@@ -40,6 +40,8 @@ enum End {
 }
 
 pub(super) fn run(socket: UnixStream) -> io::Result<()> {
+    // A session of our own: by it the engine finds the child if we are killed ourselves.
+    rustix::process::setsid()?;
     // Orphans of the child then become ours, so that they can be found and reaped.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     let mut orders = frames::<Order>(socket.try_clone()?);
@@ -54,8 +56,6 @@ pub(super) fn run(socket: UnixStream) -> io::Result<()> {
             return reports.write_all(&frame(&refused)?);
         }
     };
-    // Who cannot be told is gone, which the end of its orders says too.
-    let _gone = reports.write_all(&frame(&Report::Started(child.id()))?);
     let (sender, events) = channel();
     feed(&mut child, start.stdin);
     listen(orders, sender.clone());

@@ -2,8 +2,7 @@
 
 use super::{Command, Options, Request, identity};
 use crate::action::leases::{Lease, Leases};
-use crate::runner::{self, Order, Report, Start, frame, frames};
-use rustix::process::{Pid, Signal, kill_process_group};
+use crate::runner::{self, Order, Report, Start, frame, frames, kill_session};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -13,9 +12,14 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::process::Child;
 
+/// Looks for what a killed runner left behind, at most.
+const KILLS: u32 = 100;
+
 /// A runner that has been told what to start. Dropping it makes it kill everything.
 pub(super) struct Supervisor {
     socket: UnixStream,
+    /// Of the runner, which leads a session of its own.
+    pid: Option<u32>,
     _lease: Lease,
 }
 
@@ -43,8 +47,7 @@ impl Supervisor {
         process
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0);
+            .stderr(Stdio::piped());
         let child = process.spawn()?;
         let input = options.stdin.as_deref();
         let mut environment = options.environment.clone();
@@ -64,6 +67,7 @@ impl Supervisor {
         let lease = leases.add(ours.try_clone()?);
         let supervisor = Supervisor {
             socket: ours,
+            pid: child.id(),
             _lease: lease,
         };
         Ok((child, supervisor))
@@ -80,21 +84,22 @@ impl Supervisor {
 
     /// What it reported, once it has ended with `status`.
     pub fn ended(&self, status: ExitStatus) -> io::Result<Ended> {
-        let mut group = None;
-        for report in frames::<Report>(&self.socket) {
-            match report {
-                Report::Started(pid) => group = i32::try_from(pid).ok().and_then(Pid::from_raw),
-                Report::Refused(Some(number)) => return Err(io::Error::from_raw_os_error(number)),
-                Report::Refused(None) => return Err(io::ErrorKind::InvalidInput.into()),
-                Report::Ended { expired: true, .. } => return Ok(Ended::Expired),
-                Report::Ended { status, .. } => {
-                    return Ok(Ended::Status(ExitStatus::from_raw(status)));
-                }
+        match frames::<Report>(&self.socket).next() {
+            Some(Report::Refused(Some(number))) => {
+                return Err(io::Error::from_raw_os_error(number));
             }
+            Some(Report::Refused(None)) => return Err(io::ErrorKind::InvalidInput.into()),
+            Some(Report::Ended { expired: true, .. }) => return Ok(Ended::Expired),
+            Some(Report::Ended { status, .. }) => {
+                return Ok(Ended::Status(ExitStatus::from_raw(status)));
+            }
+            None => {}
         }
         // Killed before it could kill: then that falls to us, as far as we can see.
-        if let Some(group) = group {
-            let _gone = kill_process_group(group, Signal::KILL);
+        let session = self.pid.and_then(|pid| i32::try_from(pid).ok());
+        if let Some(session) = session {
+            // Each may just have started another; what the system cannot end is left to it.
+            let _left = (0..KILLS).all(|_| kill_session(session));
         }
         Err(io::Error::other(format!("its supervisor ended: {status}")))
     }
