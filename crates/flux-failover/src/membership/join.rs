@@ -20,6 +20,8 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long one call may take.
 const ANSWER: Duration = Duration::from_secs(30);
+/// A window above this disables failover (`+10y`): nobody would live to see its end.
+const LONGEST_WATCH: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Joins as a new incarnation, and waits for the store as long as that takes.
 pub(super) async fn join(
@@ -66,6 +68,9 @@ pub(super) async fn join(
 /// that must be the engine that wants to join: otherwise a cluster that lost its power, or one
 /// engine that crashes again and again, would shut itself out for ever.
 async fn place(me: Incarnation, config: &Config, members: &dyn Members, clock: &dyn Clock) -> bool {
+    if config.window > LONGEST_WATCH {
+        return false;
+    }
     info!(
         engine.name = config.name,
         "every place is taken; watching whether all of them are alive"

@@ -94,6 +94,24 @@ async fn a_cluster_full_of_dead_engines_lets_a_new_one_in() {
     assert!(!store.convictions().is_empty());
 }
 
+/// Nobody could wait for such a window to pass.
+#[tokio::test]
+async fn a_full_cluster_is_told_at_once_where_failover_is_disabled() {
+    const TEN_YEARS: Duration = Duration::from_secs(315_360_000);
+    let store = Memory::new();
+    for _ in 0..35 {
+        let joined = store.join(new_member(TEN_YEARS), 35, Timestamp::default());
+        assert_eq!(joined.await.unwrap(), Joined::Yes);
+    }
+    let window_ms = u64::try_from(TEN_YEARS.as_millis()).unwrap();
+    let clock = Arc::new(SystemClock);
+    let refused = Membership::start(config(window_ms), factory(&store), clock).await;
+    assert!(matches!(
+        refused.err(),
+        Some(StartError::ClusterFull { limit: 35 })
+    ));
+}
+
 #[tokio::test]
 async fn an_engine_waits_for_a_store_that_is_away() {
     let store = Memory::new();
