@@ -134,10 +134,17 @@ impl Cluster {
         runs.as_array().unwrap().len()
     }
 
-    /// Kills and restarts the engine at random moments, then lets the runs end.
-    fn torment(&mut self, dice: &mut Dice, kills: u64, runs: usize) {
-        for _ in 0..kills {
-            let moment = std::time::Instant::now() + Duration::from_millis(dice.below(2_500));
+    /// Kills and restarts the engine at random moments, then lets the runs end. Every second kill
+    /// comes while actions are seen to begin, the others at any moment: while the engine starts,
+    /// while it waits for its window to pass.
+    fn torment(&mut self, dice: &mut Dice, witness: &Witness, kills: u64, runs: usize) {
+        for kill in 0..kills {
+            let busy = kill % 2 == 0;
+            if busy && !self.begins_something(witness, runs) {
+                break;
+            }
+            let within = if busy { 150 } else { 1_500 };
+            let moment = std::time::Instant::now() + Duration::from_millis(dice.below(within));
             wait_until("the moment has come", PATIENCE, || {
                 std::time::Instant::now() >= moment
             });
@@ -146,6 +153,19 @@ impl Cluster {
         wait_until("all runs have completed", PATIENCE * 3, || {
             self.completed() == runs
         });
+    }
+
+    /// Waits until another action begins; false when all runs have completed instead.
+    fn begins_something(&self, witness: &Witness, runs: usize) -> bool {
+        let before = witness.traces().len();
+        let mut looks = 0_u32;
+        let mut over = false;
+        wait_until("an action begins", PATIENCE, || {
+            looks += 1;
+            over = looks.is_multiple_of(100) && self.completed() == runs;
+            over || witness.traces().len() > before
+        });
+        !over
     }
 }
 
@@ -173,7 +193,7 @@ fn process_killed_at_random_no_finished_action_runs_again_and_none_is_skipped() 
     );
     let (kills, runs) = measure();
     let mut cluster = Cluster::start(&document("every-action", &body), runs);
-    cluster.torment(&mut dice, kills, runs);
+    cluster.torment(&mut dice, &witness, kills, runs);
     tell_interrupted(&witness, kills);
     let branches = by_branch(&witness);
     assert_eq!(branches.len(), runs * 2);
@@ -199,7 +219,7 @@ fn process_killed_at_random_marked_rolls_back_exactly_to_the_break() {
     let body = indent(&steps(&witness, "s", &breaks), 2);
     let (kills, runs) = measure();
     let mut cluster = Cluster::start(&document("marked", &body), runs);
-    cluster.torment(&mut dice, kills, runs);
+    cluster.torment(&mut dice, &witness, kills, runs);
     tell_interrupted(&witness, kills);
     let branches = by_branch(&witness);
     assert_eq!(branches.len(), runs);
