@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::query_dsl::methods::LoadQuery;
@@ -76,8 +76,29 @@ pub(crate) fn establish(path: &Path, busy: Duration) -> Result<SqliteConnection,
 /// Our settings; the first one is written to the file.
 pub(crate) fn set_up(conn: &mut SqliteConnection) -> Result<(), ConnectionError> {
     for pragma in dialect::PRAGMAS {
-        conn.batch_execute(pragma)
+        patiently(|| conn.batch_execute(pragma))
             .map_err(ConnectionError::CouldntSetupConfiguration)?;
     }
     Ok(())
 }
+
+/// Tries again while the file is locked. SQLite itself does not wait where two processes that
+/// create the file switch it to its write-ahead log at the same time.
+pub(crate) fn patiently<T>(mut statement: impl FnMut() -> QueryResult<T>) -> QueryResult<T> {
+    let begin = Instant::now();
+    loop {
+        match statement() {
+            Err(error) if begin.elapsed() < PATIENCE && is_locked(&error) => {
+                std::thread::park_timeout(PAUSE);
+            }
+            result => return result,
+        }
+    }
+}
+
+fn is_locked(error: &diesel::result::Error) -> bool {
+    error.to_string().contains("database is locked")
+}
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(20);

@@ -9,7 +9,7 @@ use diesel::sqlite::Sqlite;
 use diesel::{QueryableByName, RunQueryDsl, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::conn::{establish, set_up};
+use super::conn::{establish, patiently, set_up};
 use crate::error::OpenError;
 
 pub(super) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -96,9 +96,7 @@ struct Number {
 }
 
 fn number(conn: &mut SqliteConnection, text: &str) -> Result<i64, diesel::result::Error> {
-    diesel::sql_query(text)
-        .get_result::<Number>(conn)
-        .map(|row| row.number)
+    patiently(|| diesel::sql_query(text).get_result::<Number>(conn)).map(|row| row.number)
 }
 
 pub(super) fn check_owner(path: &Path, conn: &mut SqliteConnection) -> Result<(), OpenError> {
