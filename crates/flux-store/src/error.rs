@@ -128,7 +128,7 @@ impl From<Fail> for Error {
     }
 }
 
-fn blame(error: &DieselError) -> Blame {
+pub(crate) fn blame(error: &DieselError) -> Blame {
     let DieselError::DatabaseError(kind, info) = error else {
         return match error {
             DieselError::BrokenTransactionManager => Blame::Connection,

@@ -161,9 +161,9 @@ pub(crate) struct Closed {
     /// The branch that waits for it.
     parent: Option<Uuid>,
     /// Some of its branches have not ended.
-    pub(crate) branches: bool,
+    branches: bool,
     /// Something is there that is kept only until its end.
-    pub(crate) kept: bool,
+    kept: bool,
 }
 
 /// Writes the end of a run. `None`: it had ended before.

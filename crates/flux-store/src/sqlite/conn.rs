@@ -11,7 +11,12 @@ use diesel::{Connection, ConnectionError, RunQueryDsl, SqliteConnection};
 use futures_util::FutureExt;
 
 use super::dialect;
+use crate::error::{Blame, blame};
 use crate::sql::{Execute, Load, Rows, Sql};
+
+/// How long a new connection waits for others that create the file, and between two tries.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A connection as the queries see it. Each statement runs at once on the calling thread, which
 /// exists for nothing else: a hop to another thread costs more than the statement.
@@ -88,17 +93,10 @@ pub(crate) fn patiently<T>(mut statement: impl FnMut() -> QueryResult<T>) -> Que
     let begin = Instant::now();
     loop {
         match statement() {
-            Err(error) if begin.elapsed() < PATIENCE && is_locked(&error) => {
+            Err(error) if begin.elapsed() < PATIENCE && blame(&error) == Blame::Busy => {
                 std::thread::park_timeout(PAUSE);
             }
             result => return result,
         }
     }
 }
-
-fn is_locked(error: &diesel::result::Error) -> bool {
-    error.to_string().contains("database is locked")
-}
-
-const PATIENCE: Duration = Duration::from_secs(10);
-const PAUSE: Duration = Duration::from_millis(20);

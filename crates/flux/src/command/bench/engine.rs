@@ -4,11 +4,9 @@ use super::Bench;
 use super::report::{Latency, Load};
 use crate::exit::Failure;
 use crate::wiring;
-use flux_core::clock::Clock;
 use flux_core::ids::RunId;
-use flux_core::ports::runs::{NewRun, Outcome, Runs};
-use flux_engine::{Engine, EngineEvent, RunOptions, new_run};
-use flux_failover::SystemClock;
+use flux_core::ports::runs::{Outcome, Runs};
+use flux_engine::{Engine, EngineEvent};
 use std::time::Instant;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -68,17 +66,7 @@ async fn start(bench: &Bench, concurrency: u32) -> Result<Engine, Failure> {
 }
 
 async fn submit(bench: &Bench, engine: &Engine, count: u32) -> Result<u32, Failure> {
-    let runs: Vec<NewRun> = (0..count)
-        .map(|_| {
-            new_run(
-                &bench.chart,
-                &bench.input,
-                RunOptions::default(),
-                SystemClock.now(),
-            )
-        })
-        .collect();
-    bench.store.submit(runs).await?;
+    bench.store.submit(bench.runs(count)).await?;
     engine.nudge();
     Ok(count)
 }

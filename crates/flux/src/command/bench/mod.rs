@@ -10,8 +10,9 @@ use crate::output::{self, Format};
 use crate::wiring;
 use flux_core::chart::{Chart, Compiler};
 use flux_core::clock::Clock;
+use flux_core::ports::runs::NewRun;
 use flux_core::value::{self, Value};
-use flux_engine::deploy;
+use flux_engine::{RunOptions, deploy, new_run};
 use flux_failover::SystemClock;
 use flux_store::SqliteStore;
 use report::{Figures, Memory};
@@ -56,6 +57,17 @@ struct Bench {
     chart: Arc<Chart>,
     input: Value,
     config: Config,
+}
+
+impl Bench {
+    /// So many new runs of the workload.
+    fn runs(&self, count: u32) -> Vec<NewRun> {
+        let new = |_| {
+            let options = RunOptions::default();
+            new_run(&self.chart, &self.input, options, SystemClock.now())
+        };
+        (0..count).map(new).collect()
+    }
 }
 
 pub async fn run(args: &Args, mut config: Config) -> Result<(), Failure> {

@@ -7,8 +7,7 @@ use flux_core::clock::Clock;
 use flux_core::ids::Incarnation;
 use flux_core::ports::branches::{Branches, ClaimRequest, Claimed, Commit, Committed, Fence, Then};
 use flux_core::ports::members::NewMember;
-use flux_core::ports::runs::{NewRun, Outcome, Runs};
-use flux_engine::{RunOptions, new_run};
+use flux_core::ports::runs::{Outcome, Runs};
 use flux_failover::SystemClock;
 use futures_util::future::try_join_all;
 use std::time::{Duration, Instant};
@@ -49,17 +48,7 @@ async fn join(bench: &Bench) -> Result<Incarnation, Failure> {
 }
 
 async fn one_batch(bench: &Bench, me: Incarnation, size: u32) -> Result<(), Failure> {
-    let new: Vec<NewRun> = (0..size)
-        .map(|_| {
-            new_run(
-                &bench.chart,
-                &bench.input,
-                RunOptions::default(),
-                SystemClock.now(),
-            )
-        })
-        .collect();
-    bench.store.submit(new).await?;
+    bench.store.submit(bench.runs(size)).await?;
     let request = ClaimRequest {
         owner: me,
         limit: size,
