@@ -10,10 +10,8 @@ use crate::variant::Protocol;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     Tick,
-    /// Beats.
-    Beat(usize, Pace),
-    /// Reads the members, judges them, and convicts.
-    Poll(usize, Pace),
+    /// Beats or does not, then reads the members, judges them, and convicts.
+    Turn(usize, Option<Pace>, Pace),
     /// Claims the branch.
     Claim(usize, Pace),
     /// Looks at its trust and starts the action.
@@ -91,19 +89,8 @@ impl Model for Protocol {
         let mut state = last.clone();
         match action {
             Action::Tick => self.tick(&mut state),
-            Action::Beat(engine, pace) => {
-                let it = &mut state.engines[engine];
-                it.beaten = true;
-                it.beat = Call::Sent(last.now);
-                self.pace(&mut state, engine, Sent::Beat, pace);
-            }
-            Action::Poll(engine, pace) => {
-                state.poll(engine, self);
-                if state.engines[engine].verdict.is_some() {
-                    self.pace(&mut state, engine, Sent::Verdict, pace);
-                } else if pace == Pace::Slow {
-                    return None;
-                }
+            Action::Turn(engine, beat, conviction) => {
+                self.turn(&mut state, engine, beat, conviction)?;
             }
             Action::Claim(engine, pace) => {
                 state.engines[engine].work = Work::Claiming(Call::Sent(()));
@@ -169,23 +156,22 @@ impl Model for Protocol {
 
 /// What an engine that runs may do of itself.
 fn duties(state: &State, engine: usize, it: &Engine, actions: &mut Vec<Action>) {
-    let trust = it.trust(state.now);
-    if trust == Trust::Lost && it.work == Work::None {
-        return;
+    let slow = state.left.lose().then_some(Pace::Slow);
+    let paces = [Some(Pace::Prompt), slow];
+    if it.has_turn(state.now) {
+        let beats = paces.into_iter().flatten().map(Some).chain([None]);
+        for beat in beats.filter(|beat| it.beat == Call::None || beat.is_none()) {
+            actions.push(Action::Turn(engine, beat, Pace::Prompt));
+            if slow.is_some() {
+                actions.push(Action::Turn(engine, beat, Pace::Slow));
+            }
+        }
     }
     let mut paced = |action: fn(usize, Pace) -> Action| {
-        actions.push(action(engine, Pace::Prompt));
-        if state.left.lose() {
-            actions.push(action(engine, Pace::Slow));
-        }
+        let paces = paces.into_iter().flatten();
+        actions.extend(paces.map(|pace| action(engine, pace)));
     };
-    let full = trust == Trust::Full;
-    if it.beat == Call::None && !it.beaten && trust != Trust::Lost {
-        paced(Action::Beat);
-    }
-    if full && it.verdict.is_none() && !it.polled {
-        paced(Action::Poll);
-    }
+    let full = it.trust(state.now) == Trust::Full;
     match (it.work, it.work.phase()) {
         (Work::None, _) if full && state.database.ready() => paced(Action::Claim),
         (_, Some(Phase::Idle)) if full => {
@@ -250,7 +236,6 @@ fn give_up(it: &mut Engine, sent: Sent) -> Option<Request> {
     match sent {
         Sent::Beat => {
             it.beat = Call::None;
-            it.beaten = false;
             Some(Request::Beat(it.who))
         }
         Sent::Verdict => it.verdict.take().map(Request::Convict),
@@ -262,30 +247,21 @@ fn give_up(it: &mut Engine, sent: Sent) -> Option<Request> {
 }
 
 impl Protocol {
-    /// Whoever may, polls once in every tick: not to do so is to be frozen. In a prompt world all
-    /// other duties are done in time, too.
+    /// Everybody who runs has its turn in every tick: not to have it is to be frozen. In a prompt
+    /// world everybody then has beaten, and nothing is on its way.
     fn may_tick(&self, state: &State) -> bool {
         let prompt = self.world.prompt;
-        let waits = |it: &Engine| {
-            let trust = it.trust(state.now);
-            let polls = trust == Trust::Full && !it.polled && it.verdict.is_none();
-            let answered = it.beat == Call::None && it.verdict.is_none() && !it.work.is_sent();
-            let late = prompt && trust != Trust::Lost && !(it.beaten && answered);
-            it.is_up() && (polls || late)
+        let under_way = |it: &Engine| {
+            it.is_up() && (it.beat != Call::None || it.verdict.is_some() || it.work.is_sent())
         };
         state.now < self.horizon
-            && !state.engines.iter().any(waits)
-            && !(prompt && !state.late.is_empty())
+            && !state.engines.iter().any(|it| it.has_turn(state.now))
+            && !(prompt && (state.engines.iter().any(under_way) || !state.late.is_empty()))
     }
 
     fn tick(&self, state: &mut State) {
         for it in &mut state.engines {
-            // As in `Failover::pass`.
-            if it.is_up() && it.trust(state.now) != Trust::Full {
-                it.observer.reset();
-            }
-            it.beaten = false;
-            it.polled = false;
+            it.had_turn = false;
             it.work.go_on();
         }
         state.now += 1;
@@ -302,6 +278,41 @@ impl Protocol {
                 0
             };
         }
+    }
+
+    /// `None` if there is nobody to convict slowly, or a prompt world would not see it beat.
+    fn turn(
+        &self,
+        state: &mut State,
+        engine: usize,
+        beat: Option<Pace>,
+        conviction: Pace,
+    ) -> Option<()> {
+        state.engines[engine].had_turn = true;
+        match beat {
+            Some(pace) => {
+                state.engines[engine].beat = Call::Sent(state.now);
+                self.pace(state, engine, Sent::Beat, pace);
+            }
+            None if self.world.prompt => return None,
+            None => {}
+        }
+        let it = &mut state.engines[engine];
+        let waits = it.verdict.is_some();
+        if it.trust(state.now) != Trust::Full {
+            // As in `Failover::pass`.
+            it.observer.reset();
+        } else if !waits {
+            state.poll(engine, self);
+        }
+        let convicts = !waits && state.engines[engine].verdict.is_some();
+        match (convicts, conviction) {
+            (true, Pace::Slow) if !state.left.lose() => return None,
+            (true, pace) => self.pace(state, engine, Sent::Verdict, pace),
+            (false, Pace::Prompt) => {}
+            (false, Pace::Slow) => return None,
+        }
+        Some(())
     }
 
     fn pace(&self, state: &mut State, engine: usize, sent: Sent, pace: Pace) {

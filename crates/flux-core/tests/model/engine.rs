@@ -9,13 +9,11 @@ use crate::state::{Call, Engine, Mode, Phase, State, Verdict, Work};
 use crate::variant::{Guard, LIVES, Protocol, TICK, WINDOW, boot};
 
 impl State {
-    /// One pass of `flux_failover::Failover` up to its first conviction, which it then sends. Whoever
-    /// cannot prove its own life does not judge others.
+    /// One pass of `flux_failover::Failover` up to its first conviction, which it then sends.
     pub fn poll(&mut self, engine: usize, protocol: &Protocol) {
         let members = self.database.read(TICK * u32::from(WINDOW));
         let by_stamps = self.judge_by_stamps(engine, protocol);
         let me = &mut self.engines[engine];
-        me.polled = true;
         let verdicts = me.observer.observe(boot(self.now), &members);
         let watched = protocol.keeps(Guard::WatchedSilence);
         me.verdict = verdicts.iter().find_map(convicted).filter(|_| watched);

@@ -50,9 +50,8 @@ pub struct Engine {
     pub trust: TrustWindow,
     pub observer: Observer,
     pub beat: Call<u8, bool>,
-    /// In this tick, once each.
-    pub beaten: bool,
-    pub polled: bool,
+    /// In this tick.
+    pub had_turn: bool,
     pub verdict: Option<Verdict>,
     pub work: Work,
 }
@@ -254,8 +253,7 @@ impl Engine {
             trust: TrustWindow::new(protocol.trust_timing()),
             observer: Observer::new(who.incarnation(), protocol.timing()),
             beat: Call::None,
-            beaten: false,
-            polled: false,
+            had_turn: false,
             verdict: None,
             work: Work::None,
         }
@@ -263,6 +261,11 @@ impl Engine {
 
     pub fn trust(&self, now: u8) -> Trust {
         self.trust.state(boot(now))
+    }
+
+    /// Whether its heartbeat and its observer are due in this tick.
+    pub fn has_turn(&self, now: u8) -> bool {
+        self.is_up() && !self.had_turn && self.trust(now) != Trust::Lost
     }
 
     pub fn is_up(&self) -> bool {
