@@ -102,15 +102,13 @@ impl Model for Protocol {
                 enter(&mut state, engine, Phase::Acting { frozen, began });
             }
             Action::Finish(engine, pace) => {
-                enter(&mut state, engine, Phase::Committing(Call::Sent(())));
+                let (call, again) = (Call::Sent(()), false);
+                enter(&mut state, engine, Phase::Committing { call, again });
                 self.pace(&mut state, engine, Sent::Work, pace);
             }
             Action::Serve(engine, sent) => self.serve(&mut state, engine, sent),
             Action::GiveUp(engine, sent) => {
                 let request = give_up(&mut state.engines[engine], sent)?;
-                if state.late.contains(&request) {
-                    return None;
-                }
                 state.abandon([request]);
             }
             Action::ServeLate(request) => {
@@ -239,9 +237,12 @@ fn give_up(it: &mut Engine, sent: Sent) -> Option<Request> {
             Some(Request::Beat(it.who))
         }
         Sent::Verdict => it.verdict.take().map(Request::Convict),
-        Sent::Work => match it.work {
-            Work::Holding { fence, .. } => Some(Request::Commit(fence)),
-            Work::None | Work::Claiming(_) => it.let_go(),
+        Sent::Work => match &mut it.work {
+            Work::Holding {
+                fence,
+                phase: Phase::Committing { again, .. },
+            } => (!std::mem::replace(again, true)).then_some(Request::Commit(*fence)),
+            _ => it.let_go(),
         },
     }
 }
@@ -357,7 +358,10 @@ impl Work {
             self,
             Self::Claiming(Call::Sent(()))
                 | Self::Holding {
-                    phase: Phase::Committing(Call::Sent(())),
+                    phase: Phase::Committing {
+                        call: Call::Sent(()),
+                        ..
+                    },
                     ..
                 }
         )
@@ -368,7 +372,10 @@ impl Work {
             self,
             Self::Claiming(Call::Answered(..))
                 | Self::Holding {
-                    phase: Phase::Committing(Call::Answered(..)),
+                    phase: Phase::Committing {
+                        call: Call::Answered(..),
+                        ..
+                    },
                     ..
                 }
         )

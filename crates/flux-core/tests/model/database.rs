@@ -190,7 +190,7 @@ impl Database {
                 Committed::Fenced
             };
         }
-        let ended = number == STEPS;
+        let ended = number >= STEPS;
         self.branch.commit_no += 1;
         self.branch.last_commit = Some(fence);
         self.branch.ended = ended;

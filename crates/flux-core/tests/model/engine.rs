@@ -57,10 +57,14 @@ impl State {
             }
             Work::Holding {
                 fence,
-                phase: Phase::Committing(Call::Sent(())),
+                phase:
+                    Phase::Committing {
+                        call: Call::Sent(()),
+                        again,
+                    },
             } => {
-                let answer = self.commit(fence, protocol);
-                let phase = Phase::Committing(Call::Answered((), answer));
+                let call = Call::Answered((), self.commit(fence, protocol));
+                let phase = Phase::Committing { call, again };
                 Work::Holding { fence, phase }
             }
             other => other,
@@ -99,7 +103,11 @@ impl State {
             Work::Claiming(Call::Answered((), claimed)) => claimed.map_or(Work::None, holding),
             Work::Holding {
                 fence,
-                phase: Phase::Committing(Call::Answered((), answer)),
+                phase:
+                    Phase::Committing {
+                        call: Call::Answered((), answer),
+                        ..
+                    },
             } => after(fence, answer),
             other => other,
         };
@@ -193,8 +201,9 @@ impl State {
         }
         let request = match (me.work, owned) {
             (Work::Holding { fence, phase }, Some(row)) if fence == row => {
-                if let Phase::Committing(_) = phase {
-                    let phase = Phase::Committing(Call::Sent(()));
+                if let Phase::Committing { again, .. } = phase {
+                    let call = Call::Sent(());
+                    let phase = Phase::Committing { call, again };
                     me.work = Work::Holding { fence, phase };
                 }
                 None

@@ -97,7 +97,11 @@ pub enum Phase {
         frozen: bool,
         began: bool,
     },
-    Committing(Call<(), Committed>),
+    /// `again`: the answer to the first try did not come in time.
+    Committing {
+        call: Call<(), Committed>,
+        again: bool,
+    },
 }
 
 /// What may reach the database late.
@@ -300,7 +304,11 @@ impl Engine {
             Work::Claiming(Call::Sent(())) => Some(Request::Claim(self.who)),
             Work::Holding {
                 fence,
-                phase: Phase::Committing(Call::Sent(())),
+                phase:
+                    Phase::Committing {
+                        call: Call::Sent(()),
+                        ..
+                    },
             } => Some(Request::Commit(fence)),
             _ => None,
         }

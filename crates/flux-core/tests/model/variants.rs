@@ -70,8 +70,8 @@ pub const FAILS_OVER: Variant = Variant {
         ..FAILOVER
     },
     breaks: &[],
-    quick: up_to(3, 1),
-    full: up_to(4, 2),
+    quick: up_to(2, 1),
+    full: up_to(3, 2),
     ..BASE
 };
 
@@ -83,7 +83,7 @@ pub const PROMPT: Variant = Variant {
         ..CALM
     },
     breaks: &[],
-    quick: up_to(7, 1),
+    quick: up_to(6, 1),
     full: up_to(12, 1),
     ..BASE
 };
@@ -92,8 +92,8 @@ pub const NO_FENCE: Variant = Variant {
     name: "no fence",
     removed: Some(Guard::Fence),
     world: FREEZE,
-    breaks: &[S1, S2],
-    quick: up_to(3, 1),
+    breaks: &[S1, S2, S5],
+    quick: up_to(4, 1),
     full: up_to(5, 1),
     ..BASE
 };
@@ -102,8 +102,8 @@ pub const NO_OWNER_AND_EPOCH: Variant = Variant {
     name: "fence without owner and epoch",
     removed: Some(Guard::OwnerAndEpoch),
     world: FREEZE,
-    breaks: &[S1],
-    quick: up_to(3, 1),
+    breaks: &[S1, S5],
+    quick: up_to(4, 1),
     full: up_to(5, 1),
     ..BASE
 };
@@ -183,7 +183,7 @@ pub const NO_REVALIDATION: Variant = Variant {
         ..FAILOVER
     },
     breaks: &[S5],
-    quick: up_to(2, 1),
+    quick: up_to(1, 1),
     full: up_to(4, 1),
     ..BASE
 };
@@ -219,8 +219,8 @@ pub const STAMPS_PROMPT: Variant = Variant {
         ..PROMPT.world
     },
     breaks: &[S4, S5, L1],
-    quick: up_to(7, 1),
-    full: up_to(12, 1),
+    quick: up_to(5, 1),
+    full: up_to(8, 1),
     ..BASE
 };
 
