@@ -1,10 +1,12 @@
-//! The house-keeping of this repository: `cargo xtask test`, `cargo xtask ci`, `cargo xtask tidy`.
+//! The house-keeping of this repository: `cargo xtask test`, `cargo xtask ci`, `cargo xtask tidy`,
+//! `cargo xtask model`.
 //!
 //! ```text
 //!   main -> ci ----> process (one cargo command, timed)
 //!            |  \--> tidy    (rules no compiler checks)
 //!            v
 //!           test ---> needs  (what the tests want from the machine)
+//!   main -> model            (one test binary of flux-core, for longer than in `test`)
 //! ```
 //!
 //! Called by developers and by `.ci/run`; continuous integration does nothing that a developer
@@ -13,6 +15,7 @@
 #![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
 
 pub mod ci;
+pub mod model;
 pub mod needs;
 pub mod process;
 pub mod test;
