@@ -95,7 +95,6 @@ pub const NO_FENCE: Variant = Variant {
     breaks: &[S1, S2, S5],
     quick: up_to(4, 1),
     full: up_to(5, 1),
-    ..BASE
 };
 
 pub const NO_OWNER_AND_EPOCH: Variant = Variant {
@@ -105,7 +104,6 @@ pub const NO_OWNER_AND_EPOCH: Variant = Variant {
     breaks: &[S1, S5],
     quick: up_to(4, 1),
     full: up_to(5, 1),
-    ..BASE
 };
 
 pub const NO_OWNER: Variant = Variant {
@@ -119,7 +117,6 @@ pub const NO_OWNER: Variant = Variant {
     breaks: &[S1],
     quick: up_to(1, 2),
     full: up_to(3, 2),
-    ..BASE
 };
 
 pub const NO_COMMIT_NUMBER: Variant = Variant {
@@ -129,7 +126,6 @@ pub const NO_COMMIT_NUMBER: Variant = Variant {
     breaks: &[S2],
     quick: up_to(2, 1),
     full: up_to(4, 1),
-    ..BASE
 };
 
 pub const NO_COMMIT_NUMBER_FAILOVER: Variant = Variant {
@@ -142,7 +138,6 @@ pub const NO_COMMIT_NUMBER_FAILOVER: Variant = Variant {
     breaks: &[S2, S2B],
     quick: up_to(2, 2),
     full: up_to(3, 2),
-    ..BASE
 };
 
 pub const NO_COMPARISON: Variant = Variant {
@@ -152,7 +147,6 @@ pub const NO_COMPARISON: Variant = Variant {
     breaks: &[S4],
     quick: up_to(3, 2),
     full: up_to(4, 2),
-    ..BASE
 };
 
 pub const NO_DEADLINE: Variant = Variant {
@@ -162,7 +156,6 @@ pub const NO_DEADLINE: Variant = Variant {
     breaks: &[S5],
     quick: up_to(4, 0),
     full: up_to(7, 0),
-    ..BASE
 };
 
 pub const NO_RESET: Variant = Variant {
@@ -172,7 +165,6 @@ pub const NO_RESET: Variant = Variant {
     breaks: &[S4, S5],
     quick: up_to(3, 1),
     full: up_to(5, 1),
-    ..BASE
 };
 
 pub const NO_REVALIDATION: Variant = Variant {
@@ -185,7 +177,6 @@ pub const NO_REVALIDATION: Variant = Variant {
     breaks: &[S5],
     quick: up_to(1, 1),
     full: up_to(4, 1),
-    ..BASE
 };
 
 pub const NO_ALIVE_CHECK: Variant = Variant {
@@ -198,7 +189,6 @@ pub const NO_ALIVE_CHECK: Variant = Variant {
     breaks: &[S12],
     quick: up_to(3, 1),
     full: up_to(5, 1),
-    ..BASE
 };
 
 pub const STAMPS: Variant = Variant {
@@ -208,7 +198,6 @@ pub const STAMPS: Variant = Variant {
     breaks: &[S4, S5],
     quick: up_to(3, 0),
     full: up_to(6, 0),
-    ..BASE
 };
 
 pub const STAMPS_PROMPT: Variant = Variant {
@@ -221,7 +210,6 @@ pub const STAMPS_PROMPT: Variant = Variant {
     breaks: &[S4, S5, L1],
     quick: up_to(5, 1),
     full: up_to(8, 1),
-    ..BASE
 };
 
 pub const NARROW_COUNTER: Variant = Variant {
@@ -231,7 +219,6 @@ pub const NARROW_COUNTER: Variant = Variant {
     breaks: &[S4, S5],
     quick: up_to(4, 0),
     full: up_to(7, 0),
-    ..BASE
 };
 
 pub const LOST_CLAIM: Variant = Variant {
