@@ -30,6 +30,11 @@ fn the_full_protocol_keeps_every_rule() {
 }
 
 #[test]
+fn so_it_does_for_longer() {
+    check(&variants::LONGER);
+}
+
+#[test]
 fn so_it_does_with_three_engines() {
     check(&variants::THREE_ENGINES);
 }

@@ -14,6 +14,8 @@ pub struct Variant {
     pub world: World,
     /// Exactly the rules that break.
     pub breaks: &'static [&'static str],
+    /// Those that break too when the checker goes as far as it does in full.
+    pub later: &'static [&'static str],
     /// How far continuous integration goes.
     pub quick: Extent,
     /// How far `cargo xtask model` goes.
@@ -43,11 +45,19 @@ const BASE: Variant = Variant {
         ..CALM
     },
     breaks: &[],
-    quick: up_to(3, 1),
+    later: &[],
+    quick: up_to(4, 1),
     full: up_to(4, 2),
 };
 
 pub const FULL: Variant = BASE;
+
+pub const LONGER: Variant = Variant {
+    name: "full protocol, longer",
+    quick: up_to(2, 1),
+    full: up_to(6, 1),
+    ..BASE
+};
 
 pub const THREE_ENGINES: Variant = Variant {
     name: "three engines",
@@ -57,6 +67,7 @@ pub const THREE_ENGINES: Variant = Variant {
         ..CALM
     },
     breaks: &[],
+    later: &[],
     quick: up_to(2, 0),
     full: up_to(3, 1),
     ..BASE
@@ -70,6 +81,7 @@ pub const FAILS_OVER: Variant = Variant {
         ..FAILOVER
     },
     breaks: &[],
+    later: &[],
     quick: up_to(2, 1),
     full: up_to(3, 2),
     ..BASE
@@ -83,6 +95,7 @@ pub const PROMPT: Variant = Variant {
         ..CALM
     },
     breaks: &[],
+    later: &[],
     quick: up_to(6, 1),
     full: up_to(12, 1),
     ..BASE
@@ -93,6 +106,7 @@ pub const NO_FENCE: Variant = Variant {
     removed: Some(Guard::Fence),
     world: FREEZE,
     breaks: &[S1, S2, S5],
+    later: &[S2B],
     quick: up_to(4, 1),
     full: up_to(5, 1),
 };
@@ -102,6 +116,7 @@ pub const NO_OWNER_AND_EPOCH: Variant = Variant {
     removed: Some(Guard::OwnerAndEpoch),
     world: FREEZE,
     breaks: &[S1, S5],
+    later: &[],
     quick: up_to(4, 1),
     full: up_to(5, 1),
 };
@@ -115,6 +130,7 @@ pub const NO_OWNER: Variant = Variant {
         ..FAILOVER
     },
     breaks: &[S1],
+    later: &[S5],
     quick: up_to(1, 2),
     full: up_to(3, 2),
 };
@@ -124,6 +140,7 @@ pub const NO_COMMIT_NUMBER: Variant = Variant {
     removed: Some(Guard::CommitNumber),
     world: LOSS,
     breaks: &[S2],
+    later: &[S2B],
     quick: up_to(2, 1),
     full: up_to(4, 1),
 };
@@ -136,6 +153,7 @@ pub const NO_COMMIT_NUMBER_FAILOVER: Variant = Variant {
         ..FAILOVER
     },
     breaks: &[S2, S2B],
+    later: &[],
     quick: up_to(2, 2),
     full: up_to(3, 2),
 };
@@ -145,6 +163,7 @@ pub const NO_COMPARISON: Variant = Variant {
     removed: Some(Guard::ConvictionCompares),
     world: World { losses: 2, ..CALM },
     breaks: &[S4],
+    later: &[],
     quick: up_to(3, 2),
     full: up_to(4, 2),
 };
@@ -154,6 +173,7 @@ pub const NO_DEADLINE: Variant = Variant {
     removed: Some(Guard::Deadline),
     world: CALM,
     breaks: &[S5],
+    later: &[],
     quick: up_to(4, 0),
     full: up_to(7, 0),
 };
@@ -163,6 +183,7 @@ pub const TRUST_FROM_ANSWER: Variant = Variant {
     removed: Some(Guard::TrustFromSending),
     world: LOSS,
     breaks: &[S5],
+    later: &[],
     quick: up_to(3, 1),
     full: up_to(4, 1),
 };
@@ -172,6 +193,7 @@ pub const NO_RESET: Variant = Variant {
     removed: Some(Guard::ObserversReset),
     world: FAILOVER,
     breaks: &[S4, S5],
+    later: &[],
     quick: up_to(3, 1),
     full: up_to(5, 1),
 };
@@ -184,6 +206,7 @@ pub const NO_REVALIDATION: Variant = Variant {
         ..FAILOVER
     },
     breaks: &[S5],
+    later: &[],
     quick: up_to(1, 1),
     full: up_to(4, 1),
 };
@@ -196,6 +219,7 @@ pub const NO_ALIVE_CHECK: Variant = Variant {
         ..LOSS
     },
     breaks: &[S12],
+    later: &[],
     quick: up_to(3, 1),
     full: up_to(5, 1),
 };
@@ -205,6 +229,7 @@ pub const STAMPS: Variant = Variant {
     removed: Some(Guard::WatchedSilence),
     world: World { ahead: 4, ..CALM },
     breaks: &[S4, S5],
+    later: &[],
     quick: up_to(3, 0),
     full: up_to(6, 0),
 };
@@ -217,6 +242,7 @@ pub const STAMPS_PROMPT: Variant = Variant {
         ..PROMPT.world
     },
     breaks: &[S4, S5, L1],
+    later: &[],
     quick: up_to(5, 1),
     full: up_to(8, 1),
 };
@@ -226,6 +252,7 @@ pub const NARROW_COUNTER: Variant = Variant {
     removed: Some(Guard::WideCounter),
     world: CALM,
     breaks: &[S4, S5],
+    later: &[],
     quick: up_to(4, 0),
     full: up_to(7, 0),
 };
@@ -238,6 +265,7 @@ pub const LOST_CLAIM: Variant = Variant {
         ..LOSS
     },
     breaks: &[L2],
+    later: &[],
     quick: up_to(4, 1),
     full: up_to(8, 1),
     ..BASE
