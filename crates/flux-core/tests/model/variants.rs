@@ -46,7 +46,7 @@ const BASE: Variant = Variant {
     },
     breaks: &[],
     later: &[],
-    quick: up_to(4, 1),
+    quick: up_to(3, 1),
     full: up_to(4, 2),
 };
 
