@@ -1,16 +1,23 @@
 //! Starting runs.
 
-use diesel::sql_types::Binary;
 use flux_core::ids::RunId;
 use flux_core::ports::Error;
 use flux_core::ports::runs::{NewRun, Submitted};
 use uuid::Uuid;
 
+use super::{Conn, Id, RawId};
 use crate::codec::{At, pool};
 use crate::error::Fail;
 use crate::sql::sql;
-use crate::sqlite::{Conn, dialect};
 
+/// A run, unless its id or its request id is there. Values: the columns in order.
+pub(crate) const INSERT_RUN: &str = "\
+    INSERT INTO run (id, chart, namespace, name, version, state, input, started_at, \
+        parent_branch, attached, pool, priority, request_id, traceparent) \
+    VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+/// A type that a run listens to, once. Values: kind, run.
+pub(crate) const INSERT_SUBSCRIPTION: &str =
+    "INSERT INTO subscription (kind, run_id) VALUES (?, ?) ON CONFLICT DO NOTHING";
 pub(crate) const INSERT_ROOT: &str = "\
     INSERT INTO branch (id, run_id, parent_id, idx, root, state, epoch, commit_no, lost, \
         priority, pool, due_at, node, created_at, updated_at, memory) \
@@ -39,9 +46,9 @@ pub(crate) async fn submit(conn: &mut Conn, runs: &[NewRun]) -> Result<Vec<Submi
 }
 
 async fn of_request(conn: &mut Conn, request: &str) -> Result<Option<RunId>, Fail> {
-    let rows: Vec<(Vec<u8>,)> = sql(RUN_OF_REQUEST)
+    let rows: Vec<(RawId,)> = sql(RUN_OF_REQUEST)
         .text(request)
-        .rows::<(Binary,)>()
+        .rows::<(Id,)>()
         .load(conn)
         .await?;
     let at = At {
@@ -66,7 +73,7 @@ pub(crate) async fn start(
 
 async fn insert(conn: &mut Conn, run: &NewRun, parent: Option<Uuid>) -> Result<bool, Fail> {
     let at = run.at.as_micros();
-    let inserted = sql(dialect::INSERT_RUN)
+    let inserted = sql(INSERT_RUN)
         .id(run.id.uuid())
         .text(&run.chart.0)
         .text(&run.name.namespace)
@@ -107,7 +114,7 @@ pub(crate) async fn subscribe(
     listens: &[Option<String>],
 ) -> Result<(), Fail> {
     for kind in listens {
-        sql(dialect::INSERT_SUBSCRIPTION)
+        sql(INSERT_SUBSCRIPTION)
             .text(kind.as_deref().unwrap_or_default())
             .id(run.uuid())
             .execute(conn)
@@ -117,9 +124,9 @@ pub(crate) async fn subscribe(
 }
 
 async fn require_definition(conn: &mut Conn, run: &NewRun) -> Result<(), Fail> {
-    let rows: Vec<(i64,)> = sql(DEFINED)
+    let rows: Vec<(i32,)> = sql(DEFINED)
         .text(&run.chart.0)
-        .rows::<(diesel::sql_types::BigInt,)>()
+        .rows::<(diesel::sql_types::Integer,)>()
         .load(conn)
         .await?;
     if rows.is_empty() {

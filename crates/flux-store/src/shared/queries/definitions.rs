@@ -1,16 +1,29 @@
 //! Definitions and schedules.
 
-use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use flux_core::chart::{ChartId, WorkflowName};
 use flux_core::ids::RunId;
 use flux_core::ports::definitions::{DefinitionRecord, Firing, NewDefinition, ScheduleRecord};
 
 use super::submit;
+use super::{Conn, Id, RawId};
 use crate::codec::{At, time};
 use crate::error::Fail;
 use crate::sql::sql;
-use crate::sqlite::{Conn, dialect};
 
+/// A definition that is stored already stays as it is.
+/// Values: chart, namespace, name, version, source, deployed_at.
+pub(crate) const INSERT_DEFINITION: &str = "\
+    INSERT INTO definition (chart, namespace, name, version, source, deployed_at) \
+    VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (chart) DO NOTHING";
+/// A schedule of another definition of that name is replaced; that of the same one goes on.
+/// Values: namespace, name, version, chart, due_at, after_us.
+pub(crate) const PUT_SCHEDULE: &str = "\
+    INSERT INTO schedule (namespace, name, version, chart, due_at, after_us) \
+    VALUES (?, ?, ?, ?, ?, ?) \
+    ON CONFLICT (namespace, name) DO UPDATE SET version = excluded.version, \
+        chart = excluded.chart, due_at = excluded.due_at, after_us = excluded.after_us \
+    WHERE schedule.chart <> excluded.chart";
 pub(crate) const SOURCE: &str = "SELECT source FROM definition WHERE chart = ?";
 pub(crate) const FIND: &str = "\
     SELECT chart FROM definition \
@@ -21,14 +34,14 @@ pub(crate) const ALL: &str = "\
     ORDER BY namespace, name, seq";
 pub(crate) const SCHEDULES: &str = "\
     SELECT chart, namespace, name, version, due_at, last_run, \
-        coalesce((SELECT state <> 0 FROM run WHERE run.id = last_run), 1) \
+        coalesce((SELECT CAST(state <> 0 AS INTEGER) FROM run WHERE run.id = last_run), 1) \
     FROM schedule ORDER BY due_at IS NULL, due_at, namespace, name";
 pub(crate) const FIRE: &str = "\
     UPDATE schedule SET due_at = ?, last_run = coalesce(?, last_run) \
     WHERE namespace = ? AND name = ? AND due_at = ?";
 
 pub(crate) async fn deploy(conn: &mut Conn, new: &NewDefinition) -> Result<(), Fail> {
-    sql(dialect::INSERT_DEFINITION)
+    sql(INSERT_DEFINITION)
         .text(&new.chart.0)
         .text(&new.name.namespace)
         .text(&new.name.name)
@@ -43,7 +56,7 @@ pub(crate) async fn deploy(conn: &mut Conn, new: &NewDefinition) -> Result<(), F
     let after = schedule
         .after
         .map(|after| i64::try_from(after.as_micros()).unwrap_or(i64::MAX));
-    sql(dialect::PUT_SCHEDULE)
+    sql(PUT_SCHEDULE)
         .text(&new.name.namespace)
         .text(&new.name.name)
         .text(&new.name.version)
@@ -99,8 +112,8 @@ type Scheduled = (
     String,
     String,
     Option<i64>,
-    Option<Vec<u8>>,
-    i64,
+    Option<RawId>,
+    i32,
 );
 
 pub(crate) async fn schedules(conn: &mut Conn) -> Result<Vec<ScheduleRecord>, Fail> {
@@ -110,8 +123,8 @@ pub(crate) async fn schedules(conn: &mut Conn) -> Result<Vec<ScheduleRecord>, Fa
         Text,
         Text,
         Nullable<BigInt>,
-        Nullable<Binary>,
-        BigInt,
+        Nullable<Id>,
+        Integer,
     );
     let rows: Vec<Scheduled> = sql(SCHEDULES).rows::<Types>().load(conn).await?;
     rows.into_iter()
@@ -121,9 +134,7 @@ pub(crate) async fn schedules(conn: &mut Conn) -> Result<Vec<ScheduleRecord>, Fa
                     table: "schedule",
                     row: &name.clone(),
                 };
-                let last_run = at
-                    .maybe_id("last_run", last_run.as_deref())?
-                    .map(RunId::new);
+                let last_run = at.maybe_id("last_run", last_run.as_ref())?.map(RunId::new);
                 Ok(ScheduleRecord {
                     chart: ChartId(chart),
                     name: WorkflowName {

@@ -1,6 +1,6 @@
 //! What operators do to runs: cancel them, send them back.
 
-use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use flux_core::ids::RunId;
 use flux_core::ports::Error;
 use flux_core::ports::operations::{Operated, Recovery};
@@ -9,14 +9,14 @@ use flux_core::walk::Memory;
 use uuid::Uuid;
 
 use super::effects::Effects;
+use super::{Conn, Id, RawId};
 use super::{end, submit};
 use crate::codec::At;
 use crate::error::Fail;
 use crate::sql::sql;
-use crate::sqlite::Conn;
 
-pub(crate) const STANDING: &str =
-    "SELECT state, parent_branch IS NOT NULL AND attached = 1 FROM run WHERE id = ?";
+pub(crate) const STANDING: &str = "\
+    SELECT state, CAST(parent_branch IS NOT NULL AND attached = 1 AS INTEGER) FROM run WHERE id = ?";
 pub(crate) const REOPEN: &str =
     "UPDATE run SET state = 0, outcome = NULL, ended_at = NULL WHERE id = ?";
 pub(crate) const EXHUME: &str = "\
@@ -31,8 +31,8 @@ pub(crate) const RECORD: &str = "\
     VALUES (?, ?, ?, ?, 'operator', ?, ?, '[{\"type\": \"recovered\"}]')";
 
 /// The numbers of the states of a run that are needed here.
-const OPEN: i64 = 0;
-const FAULTED: i64 = 5;
+const OPEN: i32 = 0;
+const FAULTED: i32 = 5;
 
 /// Cancels a run. Its branches leave the table that owners write to: whoever runs one is fenced.
 pub(crate) async fn cancel(
@@ -68,28 +68,27 @@ pub(crate) async fn recover(conn: &mut Conn, recovery: &Recovery) -> Result<Oper
     Ok(Operated::Done)
 }
 
-async fn standing(conn: &mut Conn, run: RunId) -> Result<Option<(i64, i64)>, Fail> {
-    let rows: Vec<(i64, i64)> = sql(STANDING)
+async fn standing(conn: &mut Conn, run: RunId) -> Result<Option<(i32, i32)>, Fail> {
+    let rows: Vec<(i32, i32)> = sql(STANDING)
         .id(run.uuid())
-        .rows::<(BigInt, BigInt)>()
+        .rows::<(Integer, Integer)>()
         .load(conn)
         .await?;
     Ok(rows.into_iter().next())
 }
 
-fn illegal(run: RunId, state: i64) -> Result<Operated, Fail> {
+fn illegal(run: RunId, state: i32) -> Result<Operated, Fail> {
     let at = At {
         table: "run",
         row: &run,
     };
-    let state = i32::try_from(state).unwrap_or(-1);
     Ok(Operated::Illegal(at.run_state(state)?))
 }
 
 /// A branch that failed, with what it knew at its commit point.
 struct Failed {
     branch: Uuid,
-    index: i64,
+    index: i32,
     epoch: i64,
     commit_no: i64,
     node: String,
@@ -99,15 +98,15 @@ struct Failed {
 }
 
 async fn exhume(conn: &mut Conn, run: RunId) -> Result<Vec<Failed>, Fail> {
-    type Row = (Vec<u8>, i64, i64, i64, String, i64, Option<Vec<u8>>, String);
+    type Row = (RawId, i32, i64, i64, String, i64, Option<RawId>, String);
     type Types = (
-        Binary,
-        BigInt,
+        Id,
+        Integer,
         BigInt,
         BigInt,
         Text,
         BigInt,
-        Nullable<Binary>,
+        Nullable<Id>,
         Text,
     );
     let rows: Vec<Row> = sql(EXHUME)
@@ -132,7 +131,7 @@ async fn exhume(conn: &mut Conn, run: RunId) -> Result<Vec<Failed>, Fail> {
                 commit_no: row.3,
                 node: row.4,
                 created_at: row.5,
-                last_commit: at.maybe_id("last_commit", row.6.as_deref())?,
+                last_commit: at.maybe_id("last_commit", row.6.as_ref())?,
                 memory: row.7,
             })
         })
@@ -146,7 +145,7 @@ async fn ready_again(conn: &mut Conn, recovery: &Recovery, failed: &Failed) -> R
     let epoch = failed.epoch.saturating_add(1);
     sql(READY_AGAIN)
         .id(failed.branch)
-        .int(failed.index)
+        .int(i64::from(failed.index))
         .int(epoch)
         .int(failed.commit_no)
         .int(now)

@@ -1,15 +1,15 @@
 //! Looking at runs.
 
-use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use flux_core::branch::RunState;
 use flux_core::chart::{ChartId, WorkflowName};
 use flux_core::ids::{BranchId, RunId};
 use flux_core::ports::runs::{RunFilter, RunRecord};
 
+use super::{Conn, Id, RawId};
 use crate::codec::{At, pool_name, run_state, time};
 use crate::error::Fail;
 use crate::sql::sql;
-use crate::sqlite::Conn;
 
 /// A run with the state that its branches give it.
 pub(crate) const SHOWN: &str = "\
@@ -18,13 +18,13 @@ pub(crate) const SHOWN: &str = "\
         CASE WHEN state <> 0 THEN state ELSE (SELECT CASE \
             WHEN count(*) = 0 THEN 1 \
             WHEN max(epoch) = 0 AND max(commit_no) = 0 THEN 0 \
-            WHEN sum(branch.state IN (0, 1)) > 0 THEN 1 \
-            WHEN sum(branch.state = 3) > 0 THEN 3 \
+            WHEN count(CASE WHEN branch.state IN (0, 1) THEN 1 END) > 0 THEN 1 \
+            WHEN count(CASE WHEN branch.state = 3 THEN 1 END) > 0 THEN 3 \
             ELSE 2 END FROM branch WHERE branch.run_id = run.id) END AS shown \
     FROM run";
 
 type Row = (
-    Vec<u8>,
+    RawId,
     String,
     String,
     String,
@@ -33,14 +33,14 @@ type Row = (
     Option<String>,
     i64,
     Option<i64>,
-    Option<Vec<u8>>,
+    Option<RawId>,
     String,
+    i32,
     i64,
-    i64,
-    i64,
+    i32,
 );
 type Types = (
-    Binary,
+    Id,
     Text,
     Text,
     Text,
@@ -49,11 +49,11 @@ type Types = (
     Nullable<Text>,
     BigInt,
     Nullable<BigInt>,
-    Nullable<Binary>,
+    Nullable<Id>,
     Text,
+    Integer,
     BigInt,
-    BigInt,
-    BigInt,
+    Integer,
 );
 
 pub(crate) async fn run(conn: &mut Conn, id: RunId) -> Result<Option<RunRecord>, Fail> {
@@ -96,7 +96,7 @@ pub(crate) fn list_text(states: &[RunState]) -> String {
     format!(
         "SELECT * FROM ({SHOWN} WHERE (? IS NULL OR namespace = ?) AND (? IS NULL OR name = ?) \
             AND started_at >= ? AND seq < coalesce((SELECT seq FROM run WHERE id = ?), \
-            9223372036854775807) {open}) \
+            9223372036854775807) {open}) AS runs \
          WHERE 1 = 1 {of_states} ORDER BY seq DESC LIMIT ?"
     )
 }
@@ -111,7 +111,6 @@ fn record(row: Row) -> Result<RunRecord, Fail> {
         .as_deref()
         .map(|outcome| at.outcome(outcome))
         .transpose()?;
-    let state = i32::try_from(row.13).unwrap_or(-1);
     Ok(RunRecord {
         id: RunId::new(at.id("id", &row.0)?),
         name: WorkflowName {
@@ -120,15 +119,15 @@ fn record(row: Row) -> Result<RunRecord, Fail> {
             version: row.4,
         },
         chart: ChartId(row.1),
-        state: at.run_state(state)?,
+        state: at.run_state(row.13)?,
         input: row.5,
         outcome,
         started_at: time(row.7),
         ended_at: row.8.map(time),
         parent: at
-            .maybe_id("parent_branch", row.9.as_deref())?
+            .maybe_id("parent_branch", row.9.as_ref())?
             .map(BranchId::new),
         pool: pool_name(row.10),
-        priority: i32::try_from(row.11).unwrap_or(i32::MAX),
+        priority: row.11,
     })
 }

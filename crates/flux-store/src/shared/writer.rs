@@ -4,11 +4,8 @@
 //! commits, and answers. While it is in flight the next tick fills: nobody waits for a timer, and
 //! a request that comes alone is committed at once.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
 
 use flux_core::clock::Timestamp;
 use flux_core::ids::{Incarnation, RunId};
@@ -18,20 +15,21 @@ use flux_core::ports::definitions::{Firing, NewDefinition};
 use flux_core::ports::members::{Joined, Member, NewMember, Takeover};
 use flux_core::ports::operations::{Operated, Recovery};
 use flux_core::ports::runs::{Event, NewRun, Signalled, Submitted};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
-use super::conn::{Conn, block_on, connect};
-use super::dialect;
-use crate::error::{Blame, Fail};
-use crate::queries::effects::Effects;
-use crate::queries::{
+use super::queries::effects::Effects;
+use super::queries::{
     claim, commit, definitions, members, operations, prune, release, signal, submit, takeover,
 };
+use super::{Conn, Opener, lock, thread};
+use crate::error::{Blame, Fail};
+use crate::stats::Stats;
 
 /// Requests in one transaction.
 const TICK: usize = 1_000;
 
-/// Times a tick is tried again while another process holds the lock, each after the busy timeout.
+/// Times a tick is tried while others are in its way; each waits for their lock a while.
 const TRIES: u32 = 3;
 
 /// A change to make; applied again as it is when its transaction was rolled back.
@@ -81,17 +79,6 @@ pub(crate) enum Answer {
     Done,
 }
 
-/// How much the writer has done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Transactions.
-    pub ticks: u64,
-    /// Requests in them.
-    pub requests: u64,
-    /// Most requests in one transaction.
-    pub largest: u64,
-}
-
 #[derive(Default)]
 struct Counters {
     ticks: AtomicU64,
@@ -107,27 +94,21 @@ struct Request {
 /// A handle; the thread ends with the last one.
 #[derive(Clone)]
 pub(crate) struct Writer {
-    requests: Sender<Request>,
+    requests: UnboundedSender<Request>,
     counters: Arc<Counters>,
 }
 
 impl Writer {
-    pub(crate) fn start(path: PathBuf, busy: Duration) -> Writer {
-        let (requests, receiver) = channel();
+    /// `name` is that of the thread.
+    pub(crate) fn start(name: &str, opener: Opener) -> Writer {
+        let (requests, receiver) = unbounded_channel();
         let counters = Arc::new(Counters::default());
         let thread = Thread {
-            path,
-            busy,
+            opener,
             conn: None,
             counters: Arc::clone(&counters),
         };
-        let started = std::thread::Builder::new()
-            .name("flux-writer".to_owned())
-            .spawn(move || thread.run(&receiver));
-        if let Err(error) = started {
-            // Every request is then answered as unavailable: the receiver is gone.
-            tracing::error!("cannot start the store's writer: {error}");
-        }
+        thread::start(name.to_owned(), move || thread.run(receiver));
         Writer { requests, counters }
     }
 
@@ -150,31 +131,25 @@ impl Writer {
 }
 
 struct Thread {
-    path: PathBuf,
-    busy: Duration,
+    opener: Opener,
     conn: Option<Conn>,
     counters: Arc<Counters>,
 }
 
 impl Thread {
-    fn run(mut self, requests: &Receiver<Request>) {
-        while let Ok(first) = requests.recv() {
-            let mut tick = vec![first];
-            while tick.len() < TICK
-                && let Ok(request) = requests.try_recv()
-            {
-                tick.push(request);
-            }
-            self.tick(tick);
+    async fn run(mut self, mut requests: UnboundedReceiver<Request>) {
+        let mut tick = Vec::new();
+        while requests.recv_many(&mut tick, TICK).await > 0 {
+            self.tick(std::mem::take(&mut tick)).await;
         }
     }
 
-    fn tick(&mut self, tick: Vec<Request>) {
+    async fn tick(&mut self, tick: Vec<Request>) {
         let size = tick.len() as u64;
         self.counters.ticks.fetch_add(1, Ordering::Relaxed);
         self.counters.requests.fetch_add(size, Ordering::Relaxed);
         self.counters.largest.fetch_max(size, Ordering::Relaxed);
-        match self.apply(&tick) {
+        match self.apply(&tick).await {
             Ok(answers) => {
                 for (request, answer) in tick.into_iter().zip(answers) {
                     // Whoever asked may have gone; what was stored stays.
@@ -182,9 +157,9 @@ impl Thread {
                 }
             }
             // One of them is at fault: each goes alone, so that the others do not suffer.
-            Err(fail) if fail.blame() == Blame::Request && tick.len() > 1 => {
+            Err(fail) if fail.blame() != Blame::Connection && tick.len() > 1 => {
                 for request in tick {
-                    self.tick(vec![request]);
+                    Box::pin(self.tick(vec![request])).await;
                 }
             }
             Err(fail) => {
@@ -197,54 +172,72 @@ impl Thread {
     }
 
     /// All in one transaction, or none.
-    fn apply(&mut self, tick: &[Request]) -> Result<Vec<Answer>, Fail> {
+    async fn apply(&mut self, tick: &[Request]) -> Result<Vec<Answer>, Fail> {
         let mut tries = 0;
         loop {
             tries += 1;
-            let conn = self.connection()?;
-            let result = block_on(transaction(conn, tick));
+            let used = self.conn.is_some();
+            let conn = self.connection().await?;
+            let mut committing = false;
+            let result = conn
+                .within_deadline(async |conn| transaction(conn, tick, &mut committing).await)
+                .await;
             let Err(fail) = &result else { return result };
             match fail.blame() {
+                Blame::Request => return result,
                 Blame::Busy if tries < TRIES => {}
-                Blame::Request | Blame::Busy => return result,
+                Blame::Busy => return result,
                 Blame::Connection => {
                     self.conn = None;
-                    return result;
+                    // A connection that broke while nobody used it is no reason to fail. But what
+                    // may have been committed is done again only by whoever asked for it.
+                    if !used || committing {
+                        return result;
+                    }
                 }
             }
         }
     }
 
-    fn connection(&mut self) -> Result<&mut Conn, Fail> {
+    async fn connection(&mut self) -> Result<&mut Conn, Fail> {
         if self.conn.is_none() {
-            let opened = connect(&self.path, self.busy);
-            let opened = opened.map_err(|error| Error::Unavailable(error.to_string()))?;
-            self.conn = Some(Conn::new(opened));
+            self.conn = Some(self.opener.open().await?);
         }
         self.conn
             .as_mut()
-            .ok_or_else(|| Error::Unavailable("no connection".to_owned()).into())
+            .ok_or_else(|| Fail::Lost("no connection".to_owned()))
     }
 }
 
-async fn transaction(conn: &mut Conn, tick: &[Request]) -> Result<Vec<Answer>, Fail> {
-    conn.batch(dialect::BEGIN_WRITE)?;
-    match all(conn, tick).await {
+/// `committing` becomes true when the outcome is no longer ours to decide.
+async fn transaction(
+    conn: &mut Conn,
+    tick: &[Request],
+    committing: &mut bool,
+) -> Result<Vec<Answer>, Fail> {
+    conn.begin().await?;
+    match all(conn, tick, committing).await {
         Ok(answers) => Ok(answers),
+        Err(fail) if fail.blame() == Blame::Connection => Err(fail),
         Err(fail) => {
-            // After some errors SQLite has rolled back already, and says so here.
-            let _rolled_back = conn.batch("ROLLBACK");
+            conn.roll_back().await?;
             Err(fail)
         }
     }
 }
 
-async fn all(conn: &mut Conn, tick: &[Request]) -> Result<Vec<Answer>, Fail> {
+async fn all(
+    conn: &mut Conn,
+    tick: &[Request],
+    committing: &mut bool,
+) -> Result<Vec<Answer>, Fail> {
+    lock::rows(conn, tick.iter().map(|request| &request.write)).await?;
     let mut answers = Vec::with_capacity(tick.len());
     for request in tick {
         answers.push(one(conn, &request.write).await?);
     }
-    conn.batch("COMMIT")?;
+    *committing = true;
+    conn.commit().await?;
     Ok(answers)
 }
 

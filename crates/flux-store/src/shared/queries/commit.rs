@@ -3,7 +3,7 @@
 //! The first statement is the guard: owner, epoch and commit number must be those that the caller
 //! was told. When it finds no row nothing else is written.
 
-use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
+use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use flux_core::ids::CommitNo;
 use flux_core::ports::branches::{Commit, Committed, Then, Wait};
 use flux_core::ports::runs::Outcome;
@@ -12,11 +12,11 @@ use uuid::Uuid;
 
 use super::effects::Effects;
 use super::end::{self, Ending};
+use super::{Conn, Id, RawId};
 use super::{cancel, signal, submit, wait};
 use crate::codec::signed;
 use crate::error::Fail;
 use crate::sql::sql;
-use crate::sqlite::Conn;
 
 pub(crate) const GUARD: &str = "\
     UPDATE branch SET commit_no = commit_no + 1, last_commit = ?, lost = 0, memory = ?, node = ?, \
@@ -116,16 +116,8 @@ async fn remove(
     mark: Uuid,
     outcome: &Outcome,
 ) -> Result<Option<Ending>, Fail> {
-    type Row = (Vec<u8>, Option<Vec<u8>>, i64, i32, i64, String, String);
-    type Types = (
-        Binary,
-        Nullable<Binary>,
-        BigInt,
-        Integer,
-        BigInt,
-        Text,
-        Text,
-    );
+    type Row = (RawId, Option<RawId>, i32, i32, i64, String, String);
+    type Types = (Id, Nullable<Id>, Integer, Integer, BigInt, Text, Text);
     let rows: Vec<Row> = sql(GUARD_END)
         .id(c.branch.uuid())
         .id(c.fence.owner.uuid())
@@ -147,7 +139,7 @@ async fn remove(
     Ok(Some(Ending {
         branch: c.branch.uuid(),
         run: at.id("run_id", &run)?,
-        parent: at.maybe_id("parent_id", parent.as_deref())?,
+        parent: at.maybe_id("parent_id", parent.as_ref())?,
         index,
         root,
         epoch: signed(c.fence.epoch.get()),
@@ -163,16 +155,17 @@ async fn remove(
 /// The guard found no row: either this very commit was stored before and its answer was lost, or
 /// the caller is fenced.
 async fn answer_again(conn: &mut Conn, c: &Commit, mark: Uuid) -> Result<Committed, Fail> {
-    let rows: Vec<(Option<Vec<u8>>, i64)> = sql(LAST_COMMIT)
+    let rows: Vec<(Option<RawId>, i64)> = sql(LAST_COMMIT)
         .id(c.branch.uuid())
         .id(c.run.uuid())
         .id(c.branch.uuid())
-        .rows::<(Nullable<Binary>, BigInt)>()
+        .rows::<(Nullable<Id>, BigInt)>()
         .load(conn)
         .await?;
     let commit_no = c.fence.commit_no.next();
-    let same = |(last, number): &(Option<Vec<u8>>, i64)| {
-        *number == signed(commit_no.get()) && last.as_deref() == Some(mark.as_bytes().as_slice())
+    let same = |(last, number): &(Option<RawId>, i64)| {
+        *number == signed(commit_no.get())
+            && last.as_ref().map(AsRef::as_ref) == Some(mark.as_bytes().as_slice())
     };
     Ok(match rows.as_slice().first() {
         // What it woke is not known any more; looking once too often costs little.

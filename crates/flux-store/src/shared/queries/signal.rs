@@ -1,17 +1,25 @@
 //! Events: to one run, and to all that listen.
 
-use diesel::sql_types::{BigInt, Binary};
+use diesel::sql_types::Integer;
 use flux_core::ids::{RunId, SignalId};
 use flux_core::ports::runs::{Event, Signalled};
 use uuid::Uuid;
 
 use super::effects::Effects;
 use super::wait;
+use super::{Conn, Id, RawId, lock};
 use crate::codec::At;
 use crate::error::Fail;
 use crate::sql::sql;
-use crate::sqlite::{Conn, dialect};
 
+/// Remembers an event of a run; no row when the run had it. Values: run, source, event id.
+pub(crate) const INSERT_INBOX: &str = "\
+    INSERT INTO inbox (run_id, source, event_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
+/// Remembers an event for every run that listens. Values: source, event id, kind.
+pub(crate) const FAN_OUT_INBOX: &str = "\
+    INSERT INTO inbox (run_id, source, event_id) \
+    SELECT DISTINCT run_id, ?, ? FROM subscription WHERE kind IN (?, '') \
+    ON CONFLICT DO NOTHING";
 pub(crate) const INSERT_SIGNAL: &str = "INSERT INTO signal (run_id, kind, json) VALUES (?, ?, ?)";
 pub(crate) const CONSUME: &str = "DELETE FROM signal WHERE seq = ? AND run_id = ?";
 pub(crate) const STATE_OF_RUN: &str = "SELECT state FROM run WHERE id = ?";
@@ -23,9 +31,9 @@ pub(crate) async fn signal(
     run: RunId,
     event: &Event,
 ) -> Result<Signalled, Fail> {
-    let rows: Vec<(i64,)> = sql(STATE_OF_RUN)
+    let rows: Vec<(i32,)> = sql(STATE_OF_RUN)
         .id(run.uuid())
-        .rows::<(BigInt,)>()
+        .rows::<(Integer,)>()
         .load(conn)
         .await?;
     let at = At {
@@ -35,12 +43,9 @@ pub(crate) async fn signal(
     match rows.as_slice().first() {
         None => return Ok(Signalled::NotFound),
         Some((0,)) => {}
-        Some((state,)) => {
-            let state = i32::try_from(*state).unwrap_or(-1);
-            return Ok(Signalled::Ended(at.run_state(state)?));
-        }
+        Some((state,)) => return Ok(Signalled::Ended(at.run_state(*state)?)),
     }
-    let new = sql(dialect::INSERT_INBOX)
+    let new = sql(INSERT_INBOX)
         .id(run.uuid())
         .text(&event.source)
         .text(&event.id)
@@ -55,11 +60,11 @@ pub(crate) async fn signal(
 
 /// Delivers an event to every unfinished run that listens to its type and has not had it.
 pub(crate) async fn publish(conn: &mut Conn, fx: &mut Effects, event: &Event) -> Result<(), Fail> {
-    let rows: Vec<(Vec<u8>,)> = sql(format!("{} RETURNING run_id", dialect::FAN_OUT_INBOX))
+    let rows: Vec<(RawId,)> = sql(format!("{} RETURNING run_id", FAN_OUT_INBOX))
         .text(&event.source)
         .text(&event.id)
         .text(&event.kind)
-        .rows::<(Binary,)>()
+        .rows::<(Id,)>()
         .load(conn)
         .await?;
     for (run,) in rows {
@@ -68,6 +73,8 @@ pub(crate) async fn publish(conn: &mut Conn, fx: &mut Effects, event: &Event) ->
             row: &event.kind,
         }
         .id("run_id", &run)?;
+        // Signals of a run are numbered in the order of the commits.
+        lock::run(conn, run).await?;
         keep(conn, fx, run, event).await?;
     }
     Ok(())

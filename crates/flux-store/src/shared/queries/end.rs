@@ -3,7 +3,7 @@
 //! A run ends with its root branch, or with any branch that says so. Branches that are left then,
 //! also those that were cut loose from their join, are cancelled.
 
-use diesel::sql_types::{BigInt, Binary, Nullable};
+use diesel::sql_types::{Integer, Nullable};
 use flux_core::branch::BranchState;
 use flux_core::ports::runs::Outcome;
 use uuid::Uuid;
@@ -11,11 +11,15 @@ use uuid::Uuid;
 use super::cancel;
 use super::effects::Effects;
 use super::wait;
+use super::{Conn, Id, RawId, lock};
 use crate::codec::{At, branch_state, final_state, run_state, to_json};
 use crate::error::Fail;
 use crate::sql::sql;
-use crate::sqlite::{Conn, dialect};
 
+/// A result, unless it is there. Values: run, branch, index, ok, outcome, context.
+pub(crate) const INSERT_ARRIVAL: &str = "\
+    INSERT INTO arrival (run_id, branch_id, idx, ok, outcome, context) \
+    VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
 pub(crate) const INSERT_ENDED: &str = "\
     INSERT INTO ended_branch (run_id, id, parent_id, idx, root, state, epoch, commit_no, lost, \
         node, created_at, updated_at, last_commit, memory, fault) \
@@ -23,12 +27,12 @@ pub(crate) const INSERT_ENDED: &str = "\
 pub(crate) const CLOSE_RUN: &str = "\
     UPDATE run SET state = ?, outcome = ?, ended_at = ? WHERE id = ? AND state = 0 \
     RETURNING parent_branch, attached, \
-        EXISTS (SELECT 1 FROM schedule WHERE schedule.last_run = run.id), \
-        EXISTS (SELECT 1 FROM branch WHERE branch.run_id = run.id), \
-        EXISTS (SELECT 1 FROM subscription WHERE subscription.run_id = run.id) \
+        CAST(EXISTS (SELECT 1 FROM schedule WHERE schedule.last_run = run.id) AS INTEGER), \
+        CAST(EXISTS (SELECT 1 FROM branch WHERE branch.run_id = run.id) AS INTEGER), \
+        CAST(EXISTS (SELECT 1 FROM subscription WHERE subscription.run_id = run.id) \
             OR EXISTS (SELECT 1 FROM inbox WHERE inbox.run_id = run.id) \
             OR EXISTS (SELECT 1 FROM signal WHERE signal.run_id = run.id) \
-            OR EXISTS (SELECT 1 FROM arrival WHERE arrival.run_id = run.id)";
+            OR EXISTS (SELECT 1 FROM arrival WHERE arrival.run_id = run.id) AS INTEGER)";
 pub(crate) const RUN_OF_BRANCH: &str = "SELECT run_id FROM branch WHERE id = ?";
 pub(crate) const SCHEDULE_AFTER: &str = "\
     UPDATE schedule SET due_at = ? + after_us \
@@ -46,7 +50,7 @@ pub(crate) struct Ending {
     pub(crate) branch: Uuid,
     pub(crate) run: Uuid,
     pub(crate) parent: Option<Uuid>,
-    pub(crate) index: i64,
+    pub(crate) index: i32,
     pub(crate) root: bool,
     pub(crate) epoch: i64,
     pub(crate) commit_no: i64,
@@ -100,7 +104,7 @@ pub(crate) async fn bury(
         .id(ending.run)
         .id(ending.branch)
         .maybe_id(ending.parent)
-        .int(ending.index)
+        .int(i64::from(ending.index))
         .int(i64::from(ending.root))
         .int(i64::from(branch_state(state)))
         .int(ending.epoch)
@@ -139,9 +143,9 @@ pub(crate) async fn end_run(
         return Ok(true);
     };
     // The branch that waited may be gone: then its run has ended, and nobody waits.
-    let rows: Vec<(Vec<u8>,)> = sql(RUN_OF_BRANCH)
+    let rows: Vec<(RawId,)> = sql(RUN_OF_BRANCH)
         .id(parent)
-        .rows::<(Binary,)>()
+        .rows::<(Id,)>()
         .load(conn)
         .await?;
     let Some((waiting_run,)) = rows.into_iter().next() else {
@@ -152,6 +156,7 @@ pub(crate) async fn end_run(
         row: &parent,
     }
     .id("run_id", &waiting_run)?;
+    lock::run(conn, waiting_run).await?;
     arrive(conn, fx, waiting_run, parent, 0, outcome, context).await?;
     Ok(true)
 }
@@ -173,8 +178,8 @@ pub(crate) async fn close(
     run: Uuid,
     outcome: &Outcome,
 ) -> Result<Option<Closed>, Fail> {
-    type Row = (Option<Vec<u8>>, i64, i64, i64, i64);
-    type Types = (Nullable<Binary>, BigInt, BigInt, BigInt, BigInt);
+    type Row = (Option<RawId>, i32, i32, i32, i32);
+    type Types = (Nullable<Id>, Integer, Integer, Integer, Integer);
     let rows: Vec<Row> = sql(CLOSE_RUN)
         .int(i64::from(run_state(final_state(outcome))))
         .owned_text(to_json(outcome)?)
@@ -197,7 +202,7 @@ pub(crate) async fn close(
         table: "run",
         row: &run,
     };
-    let parent = at.maybe_id("parent_branch", parent.as_deref())?;
+    let parent = at.maybe_id("parent_branch", parent.as_ref())?;
     Ok(Some(Closed {
         parent: parent.filter(|_| attached == 1),
         branches: branches == 1,
@@ -219,14 +224,14 @@ async fn arrive(
     fx: &mut Effects,
     run: Uuid,
     branch: Uuid,
-    index: i64,
+    index: i32,
     outcome: &Outcome,
     context: Option<&str>,
 ) -> Result<(), Fail> {
-    sql(dialect::INSERT_ARRIVAL)
+    sql(INSERT_ARRIVAL)
         .id(run)
         .id(branch)
-        .int(index)
+        .int(i64::from(index))
         .int(i64::from(matches!(outcome, Outcome::Completed { .. })))
         .owned_text(to_json(outcome)?)
         .maybe_text(context)

@@ -1,8 +1,6 @@
 //! The store: the ports on the writer and the readers.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use flux_core::chart::{ChartId, WorkflowName};
@@ -20,58 +18,34 @@ use flux_core::ports::runs::{
     Signalled, Submitted,
 };
 
-use super::conn::block_on;
-use super::open;
+use super::Opener;
+use super::queries::{branches, definitions, history, runs};
 use super::reader::Readers;
-use super::writer::{Answer, Stats, Write, Writer};
-use crate::error::OpenError;
-use crate::queries::{branches, definitions, history, runs};
+use super::writer::{Answer, Write, Writer};
+use crate::stats::Stats;
 
-/// How to open a store.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// How long a statement waits for another process to release the lock.
-    pub busy_timeout: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            busy_timeout: Duration::from_secs(5),
-        }
-    }
-}
-
-/// A store in one SQLite file, which other processes of the machine may use at the same time.
-pub struct SqliteStore {
-    path: PathBuf,
-    options: Options,
+/// A store that many processes may use at the same time.
+pub struct Store {
+    opener: Opener,
     writer: Writer,
     readers: Readers,
 }
 
-impl SqliteStore {
-    /// Opens the file, creating and migrating it as needed.
-    ///
-    /// # Errors
-    /// See [`OpenError`].
-    pub fn open(path: &Path, options: Options) -> Result<SqliteStore, OpenError> {
-        open::open(path, options.busy_timeout)?;
-        Ok(SqliteStore {
-            path: path.to_owned(),
-            options,
-            writer: Writer::start(path.to_owned(), options.busy_timeout),
-            readers: Readers::start(path, options.busy_timeout),
-        })
+impl Store {
+    /// Starts the threads of a store that is ready to be used.
+    pub(crate) fn start(opener: Opener) -> Store {
+        Store {
+            writer: Writer::start("flux-writer", opener.clone()),
+            readers: Readers::start(&opener),
+            opener,
+        }
     }
 
     /// The members port, on a thread and connection of its own.
     #[must_use]
     pub fn members(&self) -> Arc<dyn Members> {
-        Arc::new(SqliteMembers(Writer::start(
-            self.path.clone(),
-            self.options.busy_timeout,
-        )))
+        let writer = Writer::start("flux-members", self.opener.for_members());
+        Arc::new(MembersStore(writer))
     }
 
     /// How much the writer has done.
@@ -88,7 +62,7 @@ fn unexpected<T>() -> Result<T, Error> {
 }
 
 #[async_trait]
-impl Branches for SqliteStore {
+impl Branches for Store {
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, Error> {
         match self.writer.write(Write::Claim(request)).await? {
             Answer::Claims(claims) => Ok(claims),
@@ -112,13 +86,13 @@ impl Branches for SqliteStore {
 
     async fn owned(&self, owner: Incarnation) -> Result<Vec<(BranchId, Epoch)>, Error> {
         self.readers
-            .read(move |conn| block_on(branches::owned(conn, owner)))
+            .read(async move |conn: &mut super::Conn| branches::owned(conn, owner).await)
             .await
     }
 }
 
 #[async_trait]
-impl Runs for SqliteStore {
+impl Runs for Store {
     async fn submit(&self, runs: Vec<NewRun>) -> Result<Vec<Submitted>, Error> {
         match self.writer.write(Write::Submit(runs)).await? {
             Answer::Submitted(submitted) => Ok(submitted),
@@ -135,37 +109,37 @@ impl Runs for SqliteStore {
 
     async fn run(&self, id: RunId) -> Result<Option<RunRecord>, Error> {
         self.readers
-            .read(move |conn| block_on(runs::run(conn, id)))
+            .read(async move |conn: &mut super::Conn| runs::run(conn, id).await)
             .await
     }
 
     async fn list(&self, filter: RunFilter) -> Result<Vec<RunRecord>, Error> {
         self.readers
-            .read(move |conn| block_on(runs::list(conn, &filter)))
+            .read(async move |conn: &mut super::Conn| runs::list(conn, &filter).await)
             .await
     }
 
     async fn branches(&self, run: RunId) -> Result<Vec<BranchRecord>, Error> {
         self.readers
-            .read(move |conn| block_on(branches::of_run(conn, run)))
+            .read(async move |conn: &mut super::Conn| branches::of_run(conn, run).await)
             .await
     }
 
     async fn history(&self, run: RunId) -> Result<Vec<HistoryRecord>, Error> {
         self.readers
-            .read(move |conn| block_on(history::of_run(conn, run)))
+            .read(async move |conn: &mut super::Conn| history::of_run(conn, run).await)
             .await
     }
 
     async fn failovers(&self, limit: u32) -> Result<Vec<FailoverRecord>, Error> {
         self.readers
-            .read(move |conn| block_on(history::failovers(conn, limit)))
+            .read(async move |conn: &mut super::Conn| history::failovers(conn, limit).await)
             .await
     }
 }
 
 #[async_trait]
-impl Operations for SqliteStore {
+impl Operations for Store {
     async fn cancel(&self, run: RunId, now: Timestamp) -> Result<Operated, Error> {
         match self.writer.write(Write::Cancel(run, now)).await? {
             Answer::Operated(operated) => Ok(operated),
@@ -189,7 +163,7 @@ impl Operations for SqliteStore {
 }
 
 #[async_trait]
-impl Definitions for SqliteStore {
+impl Definitions for Store {
     async fn deploy(&self, definition: NewDefinition) -> Result<(), Error> {
         self.writer
             .write(Write::Deploy(definition))
@@ -200,26 +174,26 @@ impl Definitions for SqliteStore {
     async fn source(&self, chart: &ChartId) -> Result<Option<String>, Error> {
         let chart = chart.clone();
         self.readers
-            .read(move |conn| block_on(definitions::source(conn, &chart)))
+            .read(async move |conn: &mut super::Conn| definitions::source(conn, &chart).await)
             .await
     }
 
     async fn find(&self, name: &WorkflowName) -> Result<Option<ChartId>, Error> {
         let name = name.clone();
         self.readers
-            .read(move |conn| block_on(definitions::find(conn, &name)))
+            .read(async move |conn: &mut super::Conn| definitions::find(conn, &name).await)
             .await
     }
 
     async fn definitions(&self) -> Result<Vec<DefinitionRecord>, Error> {
         self.readers
-            .read(move |conn| block_on(definitions::all(conn)))
+            .read(async move |conn: &mut super::Conn| definitions::all(conn).await)
             .await
     }
 
     async fn schedules(&self) -> Result<Vec<ScheduleRecord>, Error> {
         self.readers
-            .read(move |conn| block_on(definitions::schedules(conn)))
+            .read(async move |conn: &mut super::Conn| definitions::schedules(conn).await)
             .await
     }
 
@@ -231,9 +205,9 @@ impl Definitions for SqliteStore {
     }
 }
 
-struct SqliteMembers(Writer);
+struct MembersStore(Writer);
 
-impl SqliteMembers {
+impl MembersStore {
     async fn yes(&self, write: Write) -> Result<bool, Error> {
         match self.0.write(write).await? {
             Answer::Yes(yes) => Ok(yes),
@@ -243,7 +217,7 @@ impl SqliteMembers {
 }
 
 #[async_trait]
-impl Members for SqliteMembers {
+impl Members for MembersStore {
     async fn join(&self, m: NewMember, limit: u32, now: Timestamp) -> Result<Joined, Error> {
         match self.0.write(Write::Join(m, limit, now)).await? {
             Answer::Joined(joined) => Ok(joined),

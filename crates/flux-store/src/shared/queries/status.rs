@@ -1,37 +1,24 @@
 //! How much is in the store.
 
-use diesel::sql_types::BigInt;
-use flux_core::branch::{BranchState, RunState};
-use flux_core::ports::members::MemberState;
-
+use super::Conn;
 use super::runs::SHOWN;
 use crate::codec::At;
+use crate::counts::Counts;
 use crate::error::Fail;
 use crate::sql::sql;
-use crate::sqlite::Conn;
+use diesel::sql_types::{BigInt, Integer};
 
 pub(crate) const BRANCHES: &str = "\
     SELECT state, count(*) FROM branch GROUP BY state \
     UNION ALL SELECT state, count(*) FROM ended_branch GROUP BY state ORDER BY 1";
 pub(crate) const MEMBERS: &str = "SELECT state, count(*) FROM member GROUP BY state ORDER BY 1";
 
-/// Rows by state; states without rows are left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Runs.
-    pub runs: Vec<(RunState, u64)>,
-    /// Branches.
-    pub branches: Vec<(BranchState, u64)>,
-    /// Engines.
-    pub members: Vec<(MemberState, u64)>,
-}
-
 pub(crate) async fn counts(conn: &mut Conn) -> Result<Counts, Fail> {
     let at = |table| At {
         table,
         row: &"count",
     };
-    let runs = format!("SELECT shown, count(*) FROM ({SHOWN}) GROUP BY shown ORDER BY 1");
+    let runs = format!("SELECT shown, count(*) FROM ({SHOWN}) AS runs GROUP BY shown ORDER BY 1");
     let mut counts = Counts::default();
     for (state, count) in by_state(conn, runs).await? {
         counts.runs.push((at("run").run_state(state)?, count));
@@ -48,10 +35,7 @@ pub(crate) async fn counts(conn: &mut Conn) -> Result<Counts, Fail> {
 }
 
 async fn by_state(conn: &mut Conn, text: String) -> Result<Vec<(i32, u64)>, Fail> {
-    let rows: Vec<(i64, i64)> = sql(text).rows::<(BigInt, BigInt)>().load(conn).await?;
-    let number = |(state, count): (i64, i64)| {
-        let state = i32::try_from(state).unwrap_or(-1);
-        (state, u64::try_from(count).unwrap_or_default())
-    };
+    let rows: Vec<(i32, i64)> = sql(text).rows::<(Integer, BigInt)>().load(conn).await?;
+    let number = |(state, count): (i32, i64)| (state, u64::try_from(count).unwrap_or_default());
     Ok(rows.into_iter().map(number).collect())
 }

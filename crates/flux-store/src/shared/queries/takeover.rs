@@ -1,6 +1,6 @@
 //! Freeing the branches of a dead engine, in bounded batches.
 
-use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use flux_core::chart::{Fault, FaultKind};
 use flux_core::ids::{BranchId, CommitNo, Incarnation, RunId};
 use flux_core::ports::members::Takeover;
@@ -9,17 +9,11 @@ use uuid::Uuid;
 
 use super::effects::Effects;
 use super::end::{self, Ending};
+use super::{Conn, Id, RawId, dialect};
 use crate::codec::{At, time};
 use crate::error::Fail;
 use crate::sql::sql;
-use crate::sqlite::Conn;
 
-pub(crate) const FREE: &str = "\
-    UPDATE branch SET state = 0, owner = NULL, epoch = epoch + 1, lost = lost + 1, due_at = ?, \
-        updated_at = ? \
-    WHERE id IN (SELECT id FROM branch WHERE owner = ? LIMIT ?) \
-    AND EXISTS (SELECT 1 FROM member WHERE incarnation = ? AND state = 2) \
-    RETURNING id, run_id, epoch, commit_no, lost, node";
 pub(crate) const RECORD: &str = "\
     INSERT INTO takeover (run_id, branch_id, epoch, commit_no, engine, at, node, events) \
     SELECT ?, ?, ?, ?, name, ?, ?, ? FROM member WHERE incarnation = ?";
@@ -29,8 +23,8 @@ pub(crate) const REMOVE: &str = "\
     RETURNING run_id, parent_id, idx, root, epoch, commit_no, lost, node, created_at, \
         last_commit, memory";
 
-type Row = (Vec<u8>, Vec<u8>, i64, i64, i64, String);
-type Types = (Binary, Binary, BigInt, BigInt, BigInt, Text);
+type Row = (RawId, RawId, i64, i64, i64, String);
+type Types = (Id, Id, BigInt, BigInt, BigInt, Text);
 
 /// Frees branches; those that have lost their engine too often in a row fail instead.
 pub(crate) async fn take_over(
@@ -40,7 +34,7 @@ pub(crate) async fn take_over(
     limit: u32,
     poison_limit: u32,
 ) -> Result<Vec<Takeover>, Fail> {
-    let rows: Vec<Row> = sql(FREE)
+    let rows: Vec<Row> = sql(dialect::FREE)
         .int(fx.now)
         .int(fx.now)
         .id(dead.uuid())
@@ -99,29 +93,29 @@ async fn record(
 
 async fn poison(conn: &mut Conn, fx: &mut Effects, branch: Uuid, lost: i64) -> Result<(), Fail> {
     type Row = (
-        Vec<u8>,
-        Option<Vec<u8>>,
-        i64,
-        i64,
+        RawId,
+        Option<RawId>,
+        i32,
+        i32,
         i64,
         i64,
         i64,
         String,
         i64,
-        Option<Vec<u8>>,
+        Option<RawId>,
         String,
     );
     type Types = (
-        Binary,
-        Nullable<Binary>,
-        BigInt,
-        BigInt,
+        Id,
+        Nullable<Id>,
+        Integer,
+        Integer,
         BigInt,
         BigInt,
         BigInt,
         Text,
         BigInt,
-        Nullable<Binary>,
+        Nullable<Id>,
         Text,
     );
     let rows: Vec<Row> = sql(REMOVE).id(branch).rows::<Types>().load(conn).await?;
@@ -138,7 +132,7 @@ async fn poison(conn: &mut Conn, fx: &mut Effects, branch: Uuid, lost: i64) -> R
     let ending = Ending {
         branch,
         run: at.id("run_id", &row.0)?,
-        parent: at.maybe_id("parent_id", row.1.as_deref())?,
+        parent: at.maybe_id("parent_id", row.1.as_ref())?,
         index: row.2,
         root,
         epoch: row.4,
@@ -146,7 +140,7 @@ async fn poison(conn: &mut Conn, fx: &mut Effects, branch: Uuid, lost: i64) -> R
         lost: row.6,
         node: row.7,
         created_at: row.8,
-        last_commit: at.maybe_id("last_commit", row.9.as_deref())?,
+        last_commit: at.maybe_id("last_commit", row.9.as_ref())?,
         memory: root.then_some(row.10),
     };
     end::end(conn, fx, &ending, &Outcome::Faulted { fault }, None, false).await

@@ -1,5 +1,7 @@
 //! What the store can do, as free functions on a connection; the caller opens the transaction.
 
+use super::{Conn, Id, RawId, dialect, lock};
+
 pub(crate) mod branches;
 pub(crate) mod cancel;
 pub(crate) mod claim;

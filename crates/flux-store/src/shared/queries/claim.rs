@@ -3,17 +3,17 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
+use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use flux_core::chart::ChartId;
 use flux_core::ids::{BranchId, CommitNo, Epoch, RunId, SignalId};
 use flux_core::ports::branches::{Arrival, ClaimRequest, Claimed, Claims, Fence};
 use flux_core::ports::runs::Signal;
 use uuid::Uuid;
 
+use super::{Conn, Id, RawId, dialect};
 use crate::codec::{At, pool, pool_name, time};
 use crate::error::Fail;
 use crate::sql::sql;
-use crate::sqlite::{Conn, dialect};
 
 /// Waiting branches that become ready in one claim at least, so that a small claim does not leave
 /// an urgent branch behind many that are less so.
@@ -22,7 +22,6 @@ const PROMOTE_AT_LEAST: u32 = 256;
 /// Signals handed over with a claim.
 const MAX_SIGNALS: i64 = 100;
 
-pub(crate) const ALIVE: &str = "SELECT state FROM member WHERE incarnation = ? AND state = 0";
 pub(crate) const NEXT_WAITING: &str = "\
     SELECT min(due_at) FROM branch \
     WHERE pool = ? AND state = 2 AND due_at IS NOT NULL AND due_at > ?";
@@ -43,8 +42,8 @@ pub(crate) const LEAVE: &str = "\
 const SUSPECTS_PAUSE: Duration = Duration::from_secs(1);
 
 type Row = (
-    Vec<u8>,
-    Vec<u8>,
+    RawId,
+    RawId,
     i64,
     i64,
     i64,
@@ -55,8 +54,8 @@ type Row = (
     i64,
 );
 type RowTypes = (
-    Binary,
-    Binary,
+    Id,
+    Id,
     BigInt,
     BigInt,
     BigInt,
@@ -71,7 +70,7 @@ type RunRow = (String, String, i64, Option<String>, String);
 /// Takes due branches, the most urgent first; nothing unless the claimer is alive.
 pub(crate) async fn claim(conn: &mut Conn, request: &ClaimRequest) -> Result<Claims, Fail> {
     let owner = request.owner.uuid();
-    if sql(ALIVE)
+    if sql(dialect::ALIVE)
         .id(owner)
         .rows::<(Integer,)>()
         .load::<(i32,)>(conn)
@@ -148,7 +147,7 @@ async fn leave_suspects(
     for row in left {
         let at = At {
             table: "branch",
-            row: &hex(&row.0),
+            row: &hex(row.0.as_ref()),
         };
         let id = at.id("id", &row.0)?;
         sql(LEAVE).int(later).id(id).execute(conn).await?;
@@ -164,7 +163,7 @@ async fn claimed(
 ) -> Result<Claimed, Fail> {
     let at = At {
         table: "branch",
-        row: &hex(&id),
+        row: &hex(id.as_ref()),
     };
     let branch = at.id("id", &id)?;
     let run = at.id("run_id", &run_id)?;
@@ -248,10 +247,10 @@ pub(crate) fn signal_id(seq: u64) -> SignalId {
 }
 
 async fn arrivals(conn: &mut Conn, run: Uuid, branch: Uuid) -> Result<Vec<Arrival>, Fail> {
-    let rows: Vec<(i64, String, Option<String>)> = sql(ARRIVALS)
+    let rows: Vec<(i32, String, Option<String>)> = sql(ARRIVALS)
         .id(run)
         .id(branch)
-        .rows::<(BigInt, Text, Nullable<Text>)>()
+        .rows::<(Integer, Text, Nullable<Text>)>()
         .load(conn)
         .await?;
     let at = At {
@@ -260,7 +259,7 @@ async fn arrivals(conn: &mut Conn, run: Uuid, branch: Uuid) -> Result<Vec<Arriva
     };
     rows.into_iter()
         .map(|(index, outcome, context)| {
-            let index = at.small("idx", index)?;
+            let index = at.small("idx", i64::from(index))?;
             Ok(Arrival {
                 index,
                 outcome: at.outcome(&outcome)?,

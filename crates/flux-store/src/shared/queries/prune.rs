@@ -1,12 +1,11 @@
 //! Removing runs that ended long ago, with everything that is kept for them.
 
-use diesel::sql_types::Binary;
 use flux_core::clock::Timestamp;
 
+use super::{Conn, Id, RawId};
 use crate::codec::At;
 use crate::error::Fail;
 use crate::sql::sql;
-use crate::sqlite::Conn;
 
 /// Ended runs, oldest first, but none that a branch of an unfinished run waited for. That branch
 /// may have ended before its run.
@@ -30,10 +29,10 @@ pub(crate) const REMOVE: [&str; 8] = [
 
 /// Removes at most `limit` runs that ended before `before`; how many.
 pub(crate) async fn prune(conn: &mut Conn, before: Timestamp, limit: u32) -> Result<u64, Fail> {
-    let rows: Vec<(Vec<u8>,)> = sql(OLD)
+    let rows: Vec<(RawId,)> = sql(OLD)
         .int(before.as_micros())
         .int(i64::from(limit))
-        .rows::<(Binary,)>()
+        .rows::<(Id,)>()
         .load(conn)
         .await?;
     let count = rows.len() as u64;

@@ -1,6 +1,6 @@
 //! Cancelling branches and runs, with everything that was started for them.
 
-use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
+use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use flux_core::chart::Rest;
 use flux_core::ids::BranchId;
 use flux_core::ports::runs::Outcome;
@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use super::effects::Effects;
 use super::end::{self, Ending};
+use super::{Conn, Id, RawId};
 use crate::codec::At;
 use crate::error::Fail;
 use crate::sql::sql;
-use crate::sqlite::Conn;
 
 pub(crate) const REMOVE_CHILDREN: &str = "\
     DELETE FROM branch WHERE parent_id = ? RETURNING id, run_id, parent_id, idx, root, epoch, \
@@ -77,9 +77,9 @@ async fn work_off(conn: &mut Conn, fx: &mut Effects, mut doomed: Vec<Doomed>) ->
         match next {
             Doomed::OffspringOf(branch) => {
                 remove(conn, fx, REMOVE_CHILDREN, branch, &mut doomed).await?;
-                let runs: Vec<(Vec<u8>,)> = sql(CHILD_RUNS)
+                let runs: Vec<(RawId,)> = sql(CHILD_RUNS)
                     .id(branch)
-                    .rows::<(Binary,)>()
+                    .rows::<(Id,)>()
                     .load(conn)
                     .await?;
                 for (run,) in runs {
@@ -103,32 +103,32 @@ async fn work_off(conn: &mut Conn, fx: &mut Effects, mut doomed: Vec<Doomed>) ->
 }
 
 type Row = (
-    Vec<u8>,
-    Vec<u8>,
-    Option<Vec<u8>>,
-    i64,
+    RawId,
+    RawId,
+    Option<RawId>,
+    i32,
     i32,
     i64,
     i64,
     i64,
     String,
     i64,
-    Option<Vec<u8>>,
-    Option<Vec<u8>>,
+    Option<RawId>,
+    Option<RawId>,
 );
 type Types = (
-    Binary,
-    Binary,
-    Nullable<Binary>,
-    BigInt,
+    Id,
+    Id,
+    Nullable<Id>,
+    Integer,
     Integer,
     BigInt,
     BigInt,
     BigInt,
     Text,
     BigInt,
-    Nullable<Binary>,
-    Nullable<Binary>,
+    Nullable<Id>,
+    Nullable<Id>,
 );
 
 /// Moves branches out of the hot table; their epoch is raised, so that their owners are fenced.
@@ -162,7 +162,7 @@ fn cancelled(of: Uuid, row: Row) -> Result<Ending, Fail> {
     Ok(Ending {
         branch: at.id("id", &id)?,
         run: at.id("run_id", &run)?,
-        parent: at.maybe_id("parent_id", parent.as_deref())?,
+        parent: at.maybe_id("parent_id", parent.as_ref())?,
         index,
         root: root == 1,
         epoch: epoch.saturating_add(1),
@@ -170,7 +170,7 @@ fn cancelled(of: Uuid, row: Row) -> Result<Ending, Fail> {
         lost,
         node,
         created_at,
-        last_commit: at.maybe_id("last_commit", last_commit.as_deref())?,
+        last_commit: at.maybe_id("last_commit", last_commit.as_ref())?,
         memory: None,
     })
 }

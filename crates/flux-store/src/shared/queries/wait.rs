@@ -6,11 +6,11 @@
 use flux_core::ports::branches::{Commit, NewBranch, Wait};
 use uuid::Uuid;
 
+use super::Conn;
 use super::effects::Effects;
 use super::submit;
 use crate::error::Fail;
 use crate::sql::sql;
-use crate::sqlite::Conn;
 
 pub(crate) const INSERT_CHILD: &str = "\
     INSERT INTO branch (id, run_id, parent_id, idx, root, state, epoch, commit_no, lost, \

@@ -1,19 +1,20 @@
 //! Looking at branches.
 
-use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use flux_core::ids::{BranchId, CommitNo, Epoch, Incarnation, RunId};
 use flux_core::ports::runs::BranchRecord;
 
+use super::{Conn, Id, RawId};
 use crate::codec::{At, time};
 use crate::error::Fail;
 use crate::sql::sql;
-use crate::sqlite::Conn;
 
 pub(crate) const OWNED: &str = "SELECT id, epoch FROM branch WHERE owner = ?";
 pub(crate) const OF_RUN: &str = "\
     SELECT id, parent_id, idx, state, owner, \
         (SELECT name FROM member WHERE incarnation = owner), epoch, commit_no, node, due_at, \
-        signals_after IS NOT NULL AND state = 2, join_ok IS NOT NULL AND state = 2, lost, NULL, \
+        CAST(signals_after IS NOT NULL AND state = 2 AS INTEGER), \
+        CAST(join_ok IS NOT NULL AND state = 2 AS INTEGER), lost, NULL, \
         updated_at, created_at \
     FROM branch WHERE run_id = ? \
     UNION ALL \
@@ -26,9 +27,9 @@ pub(crate) async fn owned(
     conn: &mut Conn,
     owner: Incarnation,
 ) -> Result<Vec<(BranchId, Epoch)>, Fail> {
-    let rows: Vec<(Vec<u8>, i64)> = sql(OWNED)
+    let rows: Vec<(RawId, i64)> = sql(OWNED)
         .id(owner.uuid())
-        .rows::<(Binary, BigInt)>()
+        .rows::<(Id, BigInt)>()
         .load(conn)
         .await?;
     let at = At {
@@ -46,36 +47,36 @@ pub(crate) async fn owned(
 }
 
 type Row = (
-    Vec<u8>,
-    Option<Vec<u8>>,
-    i64,
-    i64,
-    Option<Vec<u8>>,
+    RawId,
+    Option<RawId>,
+    i32,
+    i32,
+    Option<RawId>,
     Option<String>,
     i64,
     i64,
     String,
     Option<i64>,
-    i64,
-    i64,
+    i32,
+    i32,
     i64,
     Option<String>,
     i64,
     i64,
 );
 type Types = (
-    Binary,
-    Nullable<Binary>,
-    BigInt,
-    BigInt,
-    Nullable<Binary>,
+    Id,
+    Nullable<Id>,
+    Integer,
+    Integer,
+    Nullable<Id>,
     Nullable<Text>,
     BigInt,
     BigInt,
     Text,
     Nullable<BigInt>,
-    BigInt,
-    BigInt,
+    Integer,
+    Integer,
     BigInt,
     Nullable<Text>,
     BigInt,
@@ -99,18 +100,13 @@ fn record(run: RunId, row: Row) -> Result<BranchRecord, Fail> {
         row: &run,
     };
     let fault = row.13.as_deref().map(|fault| at.fault(fault)).transpose()?;
-    let state = i32::try_from(row.3).unwrap_or(-1);
     Ok(BranchRecord {
         id: BranchId::new(at.id("id", &row.0)?),
         run,
-        parent: at
-            .maybe_id("parent_id", row.1.as_deref())?
-            .map(BranchId::new),
-        index: at.small("idx", row.2)?,
-        state: at.branch_state(state)?,
-        owner: at
-            .maybe_id("owner", row.4.as_deref())?
-            .map(Incarnation::new),
+        parent: at.maybe_id("parent_id", row.1.as_ref())?.map(BranchId::new),
+        index: at.small("idx", i64::from(row.2))?,
+        state: at.branch_state(row.3)?,
+        owner: at.maybe_id("owner", row.4.as_ref())?.map(Incarnation::new),
         engine: row.5,
         epoch: Epoch(at.count("epoch", row.6)?),
         commit_no: CommitNo(at.count("commit_no", row.7)?),

@@ -4,10 +4,10 @@ use flux_core::ports::branches::{Release, ReleaseTo};
 
 use super::effects::Effects;
 use super::wait;
+use super::{Conn, Id, RawId};
 use crate::codec::signed;
 use crate::error::Fail;
 use crate::sql::sql;
-use crate::sqlite::Conn;
 
 pub(crate) const RELEASE: &str = "\
     UPDATE branch SET state = ?, owner = NULL, due_at = ?, signals_after = ?, join_ok = ?, \
@@ -53,11 +53,10 @@ async fn settle(
     release: &Release,
     wait: &flux_core::ports::branches::Wait,
 ) -> Result<(), Fail> {
-    use diesel::sql_types::Binary;
     let branch = release.branch.uuid();
-    let rows: Vec<(Vec<u8>,)> = sql(super::end::RUN_OF_BRANCH)
+    let rows: Vec<(RawId,)> = sql(super::end::RUN_OF_BRANCH)
         .id(branch)
-        .rows::<(Binary,)>()
+        .rows::<(Id,)>()
         .load(conn)
         .await?;
     let Some((run,)) = rows.as_slice().first() else {

@@ -1,13 +1,13 @@
 //! Looking at commit points, takeovers and failovers.
 
-use diesel::sql_types::{BigInt, Binary, Text};
+use diesel::sql_types::{BigInt, Text};
 use flux_core::ids::{BranchId, CommitNo, Epoch, Incarnation, RunId};
 use flux_core::ports::runs::{FailoverRecord, HistoryRecord};
 
+use super::{Conn, Id, RawId};
 use crate::codec::{At, time};
 use crate::error::Fail;
 use crate::sql::sql;
-use crate::sqlite::Conn;
 
 pub(crate) const OF_RUN: &str = "\
     SELECT branch_id, commit_no, epoch, engine, at, node, events FROM history WHERE run_id = ? \
@@ -18,8 +18,8 @@ pub(crate) const FAILOVERS: &str = "\
     SELECT incarnation, name, convicted_by, at, evidence, branches FROM failover \
     ORDER BY seq DESC LIMIT ?";
 
-type Row = (Vec<u8>, i64, i64, String, i64, String, String);
-type Types = (Binary, BigInt, BigInt, Text, BigInt, Text, Text);
+type Row = (RawId, i64, i64, String, i64, String, String);
+type Types = (Id, BigInt, BigInt, Text, BigInt, Text, Text);
 
 /// The commit points and takeovers of a run, oldest first.
 pub(crate) async fn of_run(conn: &mut Conn, run: RunId) -> Result<Vec<HistoryRecord>, Fail> {
@@ -50,10 +50,10 @@ pub(crate) async fn of_run(conn: &mut Conn, run: RunId) -> Result<Vec<HistoryRec
 
 /// The engines that were declared dead, newest first.
 pub(crate) async fn failovers(conn: &mut Conn, limit: u32) -> Result<Vec<FailoverRecord>, Fail> {
-    type Row = (Vec<u8>, String, Vec<u8>, i64, String, i64);
+    type Row = (RawId, String, RawId, i64, String, i64);
     let rows: Vec<Row> = sql(FAILOVERS)
         .int(i64::from(limit))
-        .rows::<(Binary, Text, Binary, BigInt, Text, BigInt)>()
+        .rows::<(Id, Text, Id, BigInt, Text, BigInt)>()
         .load(conn)
         .await?;
     rows.into_iter()

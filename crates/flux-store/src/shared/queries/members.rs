@@ -1,15 +1,15 @@
 //! The engines of the cluster.
 
-use diesel::sql_types::{BigInt, Binary, Integer, Text};
+use diesel::sql_types::{BigInt, Integer, Text};
 use flux_core::clock::Timestamp;
 use flux_core::ids::Incarnation;
 use flux_core::ports::members::{Joined, Member, NewMember};
 use std::time::Duration;
 
+use super::{Conn, Id, RawId, dialect, lock};
 use crate::codec::{At, time};
 use crate::error::Fail;
 use crate::sql::sql;
-use crate::sqlite::Conn;
 
 pub(crate) const PURGE: &str = "\
     DELETE FROM member WHERE state = 2 AND NOT EXISTS \
@@ -31,8 +31,6 @@ pub(crate) const MEMBERS: &str = "\
     FROM member WHERE state <> 2 OR EXISTS \
         (SELECT 1 FROM branch WHERE branch.owner = member.incarnation) \
     ORDER BY started_at, name, incarnation";
-pub(crate) const CONVICT: &str = "\
-    UPDATE member SET state = 2 WHERE incarnation = ? AND heartbeat_seq = ? AND state <> 2";
 pub(crate) const INSERT_FAILOVER: &str = "\
     INSERT INTO failover (incarnation, name, convicted_by, at, evidence, branches) \
     SELECT incarnation, name, ?, ?, ?, 0 FROM member WHERE incarnation = ?";
@@ -48,6 +46,7 @@ pub(crate) async fn join(
     limit: u32,
     now: Timestamp,
 ) -> Result<Joined, Fail> {
+    lock::cluster(conn).await?;
     sql(PURGE).execute(conn).await?;
     let known: Vec<(i32,)> = sql(KNOWN)
         .id(m.incarnation.uuid())
@@ -94,7 +93,7 @@ pub(crate) async fn heartbeat(
 }
 
 type Row = (
-    Vec<u8>,
+    RawId,
     String,
     i64,
     i64,
@@ -107,7 +106,7 @@ type Row = (
     i64,
 );
 type Types = (
-    Binary,
+    Id,
     Text,
     BigInt,
     BigInt,
@@ -157,7 +156,11 @@ pub(crate) async fn convict(
     now: Timestamp,
 ) -> Result<bool, Fail> {
     let seq = crate::codec::signed(seen_seq);
-    let rows = sql(CONVICT).id(who.uuid()).int(seq).execute(conn).await?;
+    let rows = sql(dialect::CONVICT)
+        .id(who.uuid())
+        .int(seq)
+        .execute(conn)
+        .await?;
     if rows == 1 {
         sql(INSERT_FAILOVER)
             .id(by.uuid())
