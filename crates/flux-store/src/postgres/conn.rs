@@ -51,7 +51,7 @@ impl Conn {
     /// not known: then the connection is lost, and the same commit on another one tells.
     pub(crate) async fn commit(&mut self) -> Result<(), Fail> {
         self.batch("COMMIT").await.map_err(in_doubt)?;
-        match self.not_replicated.load(Ordering::Acquire) {
+        match AtomicBool::load(&self.not_replicated, Ordering::Acquire) {
             true => Err(Fail::Lost(
                 "the commit was not confirmed by the synchronous standby".to_owned(),
             )),

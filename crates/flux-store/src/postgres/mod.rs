@@ -18,6 +18,16 @@ pub use shared::store::Store as PostgresStore;
 type Id = diesel::sql_types::Uuid;
 type RawId = uuid::Uuid;
 
+impl PostgresStore {
+    /// Interim.
+    pub async fn open(url: &str, schema: &str) -> Result<PostgresStore, String> {
+        let opener = Opener::interim(url, schema);
+        let mut conn = opener.open().await.map_err(|e| e.to_string())?;
+        open::migrate(&mut conn, schema).await.map_err(|e| format!("{e:?}"))?;
+        Ok(PostgresStore::start(opener))
+    }
+}
+
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
