@@ -25,7 +25,8 @@ pub(crate) enum Value<'a> {
     Id(Option<Uuid>),
     /// Arrays: for databases that have them.
     Ids(Vec<Uuid>),
-    Texts(Vec<String>),
+    Ints(Vec<i64>),
+    Texts(Vec<Option<Cow<'a, str>>>),
 }
 
 /// A database that can be told such values.
@@ -93,8 +94,23 @@ impl<'a> Sql<'a> {
         self.value(Value::Ids(values))
     }
 
-    pub(crate) fn texts(self, values: Vec<String>) -> Self {
-        self.value(Value::Texts(values))
+    pub(crate) fn ints(self, values: Vec<i64>) -> Self {
+        self.value(Value::Ints(values))
+    }
+
+    pub(crate) fn texts(self, values: impl Iterator<Item = &'a str>) -> Self {
+        self.maybe_texts(values.map(Some))
+    }
+
+    pub(crate) fn maybe_texts(self, values: impl Iterator<Item = Option<&'a str>>) -> Self {
+        self.value(Value::Texts(
+            values.map(|text| text.map(Cow::Borrowed)).collect(),
+        ))
+    }
+
+    pub(crate) fn owned_texts(self, values: Vec<Option<String>>) -> Self {
+        let owned = values.into_iter().map(|text| text.map(Cow::Owned));
+        self.value(Value::Texts(owned.collect()))
     }
 
     /// Runs the statement; the number of rows changed.

@@ -1,9 +1,9 @@
-//! Random operations on the store on SQLite and on the one in memory give the same answers.
+//! Random operations on each store and on the one in memory give the same answers.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use flux_store::{Options, SqliteStore};
+use flux_store::{Options, PostgresStore, SqliteStore};
 use flux_testkit::MemoryStore;
 use flux_testkit::store_suite::Ports;
 
@@ -22,6 +22,14 @@ fn on_sqlite(empty: &PathBuf) -> Ports {
     Ports::new(Arc::new(store), members, folder)
 }
 
+async fn on_postgres(url: &str) -> Ports {
+    let schema = format!("t{}", uuid::Uuid::now_v7().simple());
+    let opened = PostgresStore::open(url, &schema).await;
+    let store = opened.expect("a new schema can be made");
+    let members = store.members();
+    Ports::new(Arc::new(store), members, ())
+}
+
 #[test]
 fn sqlite_does_what_the_model_does() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -30,4 +38,10 @@ fn sqlite_does_what_the_model_does() {
     let opened = SqliteStore::open(&empty, Options::default());
     drop(opened.expect("a new file can be opened"));
     flux_testkit::differential::check(file!(), async || vec![in_memory(), on_sqlite(&empty)]);
+}
+
+#[test]
+fn postgres_does_what_the_model_does() {
+    let url = std::env::var("FLUX_TEST_POSTGRES").expect("set");
+    flux_testkit::differential::check(file!(), async || vec![in_memory(), on_postgres(&url).await]);
 }

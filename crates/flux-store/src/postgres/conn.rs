@@ -121,7 +121,8 @@ impl Wire for Pg {
             Value::Text(value) => out.push_bind_param::<Nullable<Text>, _>(value),
             Value::Id(value) => out.push_bind_param::<Nullable<SqlUuid>, _>(value),
             Value::Ids(values) => out.push_bind_param::<Array<SqlUuid>, _>(values),
-            Value::Texts(values) => out.push_bind_param::<Array<Text>, _>(values),
+            Value::Ints(values) => out.push_bind_param::<Array<BigInt>, _>(values),
+            Value::Texts(values) => out.push_bind_param::<Array<Nullable<Text>>, _>(values),
         }
     }
 }

@@ -134,7 +134,8 @@ async fn listening(conn: &mut Conn, mut kinds: Vec<String>) -> Result<Vec<Uuid>,
     }
     // Some listen to every type.
     kinds.push(String::new());
-    load(conn, sql(dialect::LISTENING_RUNS).texts(kinds).rows()).await
+    let kinds = kinds.into_iter().map(Some).collect();
+    load(conn, sql(dialect::LISTENING_RUNS).owned_texts(kinds).rows()).await
 }
 
 async fn ids(conn: &mut Conn, text: &'static str, of: Vec<Uuid>) -> Result<Vec<Uuid>, Fail> {

@@ -1,5 +1,6 @@
 //! PostgreSQL, version 14 and newer: connections, migrations, what it says differently.
 
+mod batch;
 mod blame;
 mod conn;
 mod dialect;
@@ -23,7 +24,9 @@ impl PostgresStore {
     pub async fn open(url: &str, schema: &str) -> Result<PostgresStore, String> {
         let opener = Opener::interim(url, schema);
         let mut conn = opener.open().await.map_err(|e| e.to_string())?;
-        open::migrate(&mut conn, schema).await.map_err(|e| format!("{e:?}"))?;
+        open::migrate(&mut conn, schema)
+            .await
+            .map_err(|e| format!("{e:?}"))?;
         Ok(PostgresStore::start(opener))
     }
 }

@@ -22,7 +22,7 @@ use super::queries::effects::Effects;
 use super::queries::{
     claim, commit, definitions, members, operations, prune, release, signal, submit, takeover,
 };
-use super::{Conn, Opener, lock, thread};
+use super::{Conn, Opener, batch, lock, thread};
 use crate::error::{Blame, Fail};
 use crate::stats::Stats;
 
@@ -231,10 +231,15 @@ async fn all(
     tick: &[Request],
     committing: &mut bool,
 ) -> Result<Vec<Answer>, Fail> {
-    lock::rows(conn, tick.iter().map(|request| &request.write)).await?;
+    let writes: Vec<&Write> = tick.iter().map(|request| &request.write).collect();
+    lock::rows(conn, writes.iter().copied()).await?;
     let mut answers = Vec::with_capacity(tick.len());
-    for request in tick {
-        answers.push(one(conn, &request.write).await?);
+    let together = batch::apply(conn, &writes).await?;
+    for (write, answer) in writes.into_iter().zip(together) {
+        answers.push(match answer {
+            Some(answer) => answer,
+            None => one(conn, write).await?,
+        });
     }
     *committing = true;
     conn.commit().await?;

@@ -76,9 +76,9 @@ impl Wire for Sqlite {
             Value::Text(value) => out.push_bind_param::<Nullable<Text>, _>(value),
             Value::Id(None) => out.push_bind_param::<Nullable<Binary>, Option<[u8; 16]>>(&None),
             Value::Id(Some(id)) => out.push_bind_param::<Binary, [u8; 16]>(id.as_bytes()),
-            Value::Ids(_) | Value::Texts(_) => Err(DieselError::QueryBuilderError(
-                "SQLite has no arrays".into(),
-            )),
+            Value::Ids(_) | Value::Ints(_) | Value::Texts(_) => Err(
+                DieselError::QueryBuilderError("SQLite has no arrays".into()),
+            ),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! SQLite: connections, opening a file, what it says differently.
 
+mod batch;
 mod blame;
 mod conn;
 pub(crate) mod dialect;

@@ -13,7 +13,7 @@ use super::shared::queries::{
     branches, cancel, claim, commit, definitions, end, history, members, release, runs, signal,
     submit, takeover, wait,
 };
-use super::{dialect, open};
+use super::{batch, dialect, open};
 
 /// Tables that grow with the work: none may be read from one end to the other.
 const GROWING: [&str; 9] = [
@@ -35,7 +35,7 @@ fn statements() -> BTreeMap<&'static str, String> {
         ("claim", dialect::CLAIM_READY),
         ("alive", dialect::ALIVE),
         ("next waiting", claim::NEXT_WAITING),
-        ("run of claim", claim::RUN_OF_CLAIM),
+        ("run of claim", batch::RUN_OF_CLAIM),
         ("signals", claim::SIGNALS_AFTER),
         ("arrivals", claim::ARRIVALS),
         ("suspects", claim::SUSPECTS),

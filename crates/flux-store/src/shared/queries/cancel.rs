@@ -93,7 +93,8 @@ async fn work_off(conn: &mut Conn, fx: &mut Effects, mut doomed: Vec<Doomed>) ->
             }
             Doomed::Run(run) => {
                 // Whoever waited for it is cancelled too, or has stopped waiting: nobody is told.
-                end::close(conn, fx, run, &Outcome::Cancelled).await?;
+                let closed = end::close(conn, fx, run, &Outcome::Cancelled).await?;
+                end::after(conn, fx, run, closed.is_some_and(|closed| closed.scheduled)).await?;
                 remove(conn, fx, REMOVE_OF_RUN, run, &mut doomed).await?;
                 end::clear(conn, run).await?;
             }

@@ -10,7 +10,7 @@ use flux_core::ports::branches::{Arrival, ClaimRequest, Claimed, Claims, Fence};
 use flux_core::ports::runs::Signal;
 use uuid::Uuid;
 
-use super::{Conn, Id, RawId, dialect};
+use super::{Conn, Id, RawId, batch, dialect};
 use crate::codec::{At, pool, pool_name, time};
 use crate::error::Fail;
 use crate::sql::sql;
@@ -27,8 +27,6 @@ pub(crate) const NEXT_WAITING: &str = "\
     WHERE pool = ? AND state = 2 AND due_at IS NOT NULL AND due_at > ?";
 pub(crate) const NEXT_READY: &str =
     "SELECT min(due_at) FROM branch WHERE pool = ? AND state = 0 AND due_at > ?";
-pub(crate) const RUN_OF_CLAIM: &str =
-    "SELECT chart, input, started_at, traceparent, pool FROM run WHERE id = ?";
 pub(crate) const SIGNALS_AFTER: &str = "\
     SELECT seq, kind, json FROM signal WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?";
 pub(crate) const ARRIVALS: &str = "\
@@ -65,7 +63,7 @@ type RowTypes = (
     Integer,
     BigInt,
 );
-type RunRow = (String, String, i64, Option<String>, String);
+pub(crate) type RunRow = (String, String, i64, Option<String>, String);
 
 /// Takes due branches, the most urgent first; nothing unless the claimer is alive.
 pub(crate) async fn claim(conn: &mut Conn, request: &ClaimRequest) -> Result<Claims, Fail> {
@@ -102,10 +100,10 @@ pub(crate) async fn claim(conn: &mut Conn, request: &ClaimRequest) -> Result<Cla
     rows.sort_by_key(|row| (row.8, row.9));
     let full = rows.len() >= request.limit as usize;
     leave_suspects(conn, request, &mut rows).await?;
-    let mut runs = HashMap::new();
+    let runs = runs_of(conn, &rows).await?;
     let mut branches = Vec::with_capacity(rows.len());
     for row in rows {
-        branches.push(claimed(conn, request, row, &mut runs).await?);
+        branches.push(claimed(conn, request, row, &runs).await?);
     }
     let next_due = next_due(conn, pool, now, full).await?.map(time);
     Ok(Claims { branches, next_due })
@@ -159,7 +157,7 @@ async fn claimed(
     conn: &mut Conn,
     request: &ClaimRequest,
     (id, run_id, epoch, commit_no, lost, memory, signals_after, join_ok, _, _): Row,
-    runs: &mut HashMap<Uuid, RunRow>,
+    runs: &HashMap<Uuid, RunRow>,
 ) -> Result<Claimed, Fail> {
     let at = At {
         table: "branch",
@@ -167,10 +165,9 @@ async fn claimed(
     };
     let branch = at.id("id", &id)?;
     let run = at.id("run_id", &run_id)?;
-    if let std::collections::hash_map::Entry::Vacant(entry) = runs.entry(run) {
-        entry.insert(run_row(conn, run).await?);
-    }
-    let (chart, input, started_at, traceparent, pool) = runs[&run].clone();
+    let known = runs.get(&run).cloned();
+    let (chart, input, started_at, traceparent, pool) =
+        known.ok_or_else(|| at.corrupt("run_id", "there is no such run"))?;
     let fence = Fence {
         owner: request.owner,
         epoch: Epoch(at.count("epoch", epoch)?),
@@ -200,20 +197,19 @@ async fn claimed(
     })
 }
 
-async fn run_row(conn: &mut Conn, run: Uuid) -> Result<RunRow, Fail> {
-    let rows: Vec<RunRow> = sql(RUN_OF_CLAIM)
-        .id(run)
-        .rows::<(Text, Text, BigInt, Nullable<Text>, Text)>()
-        .load(conn)
-        .await?;
-    let at = At {
-        table: "branch",
-        row: &run,
-    };
-    Ok(rows
-        .into_iter()
-        .next()
-        .ok_or_else(|| at.corrupt("run_id", "there is no such run"))?)
+/// The runs of claimed branches, each once.
+async fn runs_of(conn: &mut Conn, rows: &[Row]) -> Result<HashMap<Uuid, RunRow>, Fail> {
+    let mut ids = Vec::with_capacity(rows.len());
+    for row in rows {
+        let at = At {
+            table: "branch",
+            row: &hex(row.0.as_ref()),
+        };
+        ids.push(at.id("run_id", &row.1)?);
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(batch::runs_of_claim(conn, ids).await?.into_iter().collect())
 }
 
 async fn signals(conn: &mut Conn, run: Uuid, after: i64) -> Result<Vec<Signal>, Fail> {

@@ -154,7 +154,11 @@ async fn remove(
 
 /// The guard found no row: either this very commit was stored before and its answer was lost, or
 /// the caller is fenced.
-async fn answer_again(conn: &mut Conn, c: &Commit, mark: Uuid) -> Result<Committed, Fail> {
+pub(crate) async fn answer_again(
+    conn: &mut Conn,
+    c: &Commit,
+    mark: Uuid,
+) -> Result<Committed, Fail> {
     let rows: Vec<(Option<RawId>, i64)> = sql(LAST_COMMIT)
         .id(c.branch.uuid())
         .id(c.run.uuid())
@@ -179,7 +183,7 @@ async fn answer_again(conn: &mut Conn, c: &Commit, mark: Uuid) -> Result<Committ
 }
 
 /// Tells this commit from every other: a digest of its fence and of everything it stores.
-fn mark(c: &Commit) -> Uuid {
+pub(crate) fn mark(c: &Commit) -> Uuid {
     let mut digest = Sha256::new();
     digest.update(c.branch.uuid());
     digest.update(c.fence.owner.uuid());

@@ -133,6 +133,20 @@ pub(crate) async fn end_run(
     let Some(closed) = close(conn, fx, run, outcome).await? else {
         return Ok(false);
     };
+    settle(conn, fx, run, &closed, outcome, context).await?;
+    Ok(true)
+}
+
+/// What the end of a run sets off.
+pub(crate) async fn settle(
+    conn: &mut Conn,
+    fx: &mut Effects,
+    run: Uuid,
+    closed: &Closed,
+    outcome: &Outcome,
+    context: Option<&str>,
+) -> Result<(), Fail> {
+    after(conn, fx, run, closed.scheduled).await?;
     if closed.branches {
         cancel::branches_of(conn, fx, run).await?;
     }
@@ -140,7 +154,7 @@ pub(crate) async fn end_run(
         clear(conn, run).await?;
     }
     let Some(parent) = closed.parent else {
-        return Ok(true);
+        return Ok(());
     };
     // The branch that waited may be gone: then its run has ended, and nobody waits.
     let rows: Vec<(RawId,)> = sql(RUN_OF_BRANCH)
@@ -149,7 +163,7 @@ pub(crate) async fn end_run(
         .load(conn)
         .await?;
     let Some((waiting_run,)) = rows.into_iter().next() else {
-        return Ok(true);
+        return Ok(());
     };
     let waiting_run = At {
         table: "branch",
@@ -157,18 +171,36 @@ pub(crate) async fn end_run(
     }
     .id("run_id", &waiting_run)?;
     lock::run(conn, waiting_run).await?;
-    arrive(conn, fx, waiting_run, parent, 0, outcome, context).await?;
-    Ok(true)
+    arrive(conn, fx, waiting_run, parent, 0, outcome, context).await
+}
+
+/// The next run of a schedule may follow the end of the last one.
+pub(crate) async fn after(
+    conn: &mut Conn,
+    fx: &Effects,
+    run: Uuid,
+    scheduled: bool,
+) -> Result<(), Fail> {
+    if scheduled {
+        sql(SCHEDULE_AFTER)
+            .int(fx.now)
+            .id(run)
+            .execute(conn)
+            .await?;
+    }
+    Ok(())
 }
 
 /// A run that has just ended, and what is left of it.
 pub(crate) struct Closed {
     /// The branch that waits for it.
-    parent: Option<Uuid>,
+    pub(crate) parent: Option<Uuid>,
+    /// It is the last run of a schedule.
+    pub(crate) scheduled: bool,
     /// Some of its branches have not ended.
-    branches: bool,
+    pub(crate) branches: bool,
     /// Something is there that is kept only until its end.
-    kept: bool,
+    pub(crate) kept: bool,
 }
 
 /// Writes the end of a run. `None`: it had ended before.
@@ -191,13 +223,6 @@ pub(crate) async fn close(
     let Some((parent, attached, scheduled, branches, kept)) = rows.into_iter().next() else {
         return Ok(None);
     };
-    if scheduled == 1 {
-        sql(SCHEDULE_AFTER)
-            .int(fx.now)
-            .id(run)
-            .execute(conn)
-            .await?;
-    }
     let at = At {
         table: "run",
         row: &run,
@@ -205,6 +230,7 @@ pub(crate) async fn close(
     let parent = at.maybe_id("parent_branch", parent.as_ref())?;
     Ok(Some(Closed {
         parent: parent.filter(|_| attached == 1),
+        scheduled: scheduled == 1,
         branches: branches == 1,
         kept: kept == 1,
     }))

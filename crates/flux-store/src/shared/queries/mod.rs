@@ -1,6 +1,6 @@
 //! What the store can do, as free functions on a connection; the caller opens the transaction.
 
-use super::{Conn, Id, RawId, dialect, lock};
+use super::{Conn, Id, RawId, batch, dialect, lock};
 
 pub(crate) mod branches;
 pub(crate) mod cancel;

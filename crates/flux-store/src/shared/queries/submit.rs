@@ -45,7 +45,7 @@ pub(crate) async fn submit(conn: &mut Conn, runs: &[NewRun]) -> Result<Vec<Submi
     Ok(answers)
 }
 
-async fn of_request(conn: &mut Conn, request: &str) -> Result<Option<RunId>, Fail> {
+pub(crate) async fn of_request(conn: &mut Conn, request: &str) -> Result<Option<RunId>, Fail> {
     let rows: Vec<(RawId,)> = sql(RUN_OF_REQUEST)
         .text(request)
         .rows::<(Id,)>()
@@ -123,7 +123,7 @@ pub(crate) async fn subscribe(
     Ok(())
 }
 
-async fn require_definition(conn: &mut Conn, run: &NewRun) -> Result<(), Fail> {
+pub(crate) async fn require_definition(conn: &mut Conn, run: &NewRun) -> Result<(), Fail> {
     let rows: Vec<(i32,)> = sql(DEFINED)
         .text(&run.chart.0)
         .rows::<(diesel::sql_types::Integer,)>()
