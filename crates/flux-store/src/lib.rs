@@ -13,6 +13,7 @@
 
 mod codec;
 mod error;
+pub mod postgres;
 mod queries;
 mod sql;
 pub mod sqlite;

@@ -1,0 +1,6 @@
+//! What belongs to PostgreSQL alone.
+
+pub mod address;
+pub mod connect;
+pub mod identity;
+mod tls;
