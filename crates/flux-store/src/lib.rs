@@ -25,6 +25,23 @@ mod stats;
 
 pub use counts::Counts;
 pub use error::OpenError;
-pub use postgres::PostgresStore;
+pub use postgres::{Address, PostgresOptions, PostgresStore};
 pub use sqlite::{Options, SqliteStore, Status, backup, status};
 pub use stats::Stats;
+
+use std::sync::Arc;
+
+use flux_core::ports::branches::Branches;
+use flux_core::ports::definitions::Definitions;
+use flux_core::ports::members::Members;
+use flux_core::ports::operations::Operations;
+use flux_core::ports::runs::Runs;
+
+/// A store, whatever its database is.
+pub trait Store: Branches + Runs + Operations + Definitions {
+    /// The members port, on a thread and connection of its own.
+    fn members(&self) -> Arc<dyn Members>;
+
+    /// How much the writer has done.
+    fn stats(&self) -> Stats;
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flux_store::{Options, SqliteStore};
+use flux_store::{Options, SqliteStore, Store};
 use flux_testkit::store_suite::Ports;
 
 async fn fresh() -> Ports {

@@ -1,9 +1,11 @@
 //! Random operations on each store and on the one in memory give the same answers.
 
+mod support;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use flux_store::{Options, PostgresStore, SqliteStore};
+use flux_store::{Options, SqliteStore, Store};
 use flux_testkit::MemoryStore;
 use flux_testkit::store_suite::Ports;
 
@@ -22,14 +24,6 @@ fn on_sqlite(empty: &PathBuf) -> Ports {
     Ports::new(Arc::new(store), members, folder)
 }
 
-async fn on_postgres(url: &str) -> Ports {
-    let schema = format!("t{}", uuid::Uuid::now_v7().simple());
-    let opened = PostgresStore::open(url, &schema).await;
-    let store = opened.expect("a new schema can be made");
-    let members = store.members();
-    Ports::new(Arc::new(store), members, ())
-}
-
 #[test]
 fn sqlite_does_what_the_model_does() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -42,6 +36,7 @@ fn sqlite_does_what_the_model_does() {
 
 #[test]
 fn postgres_does_what_the_model_does() {
-    let url = std::env::var("FLUX_TEST_POSTGRES").expect("set");
-    flux_testkit::differential::check(file!(), async || vec![in_memory(), on_postgres(&url).await]);
+    flux_testkit::differential::check(file!(), async || {
+        vec![in_memory(), support::on_postgres().await]
+    });
 }

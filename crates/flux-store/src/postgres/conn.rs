@@ -11,7 +11,10 @@ use diesel::sql_types::{Array, BigInt, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::methods::LoadQuery;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
+use tokio::task::AbortHandle;
+
 use super::blame::blame;
+use super::connect::Connected;
 use crate::error::{Blame, Fail};
 use crate::sql::{Execute, Load, Rows, Sql, Value, Wire};
 
@@ -24,20 +27,22 @@ pub(crate) struct Conn {
     deadline: Duration,
     /// The server has told that a commit did not reach its replicas.
     not_replicated: Arc<AtomicBool>,
+    /// Ends the connection without a word when it is dropped.
+    driver: AbortHandle,
 }
 
 impl Conn {
     pub(super) fn new(
-        conn: AsyncPgConnection,
+        connected: Connected,
         prologue: Arc<str>,
         deadline: Duration,
-        not_replicated: Arc<AtomicBool>,
     ) -> Conn {
         Conn {
-            conn,
+            conn: connected.conn,
             prologue,
             deadline,
-            not_replicated,
+            not_replicated: connected.commit_not_replicated,
+            driver: connected.driver,
         }
     }
 
@@ -51,7 +56,7 @@ impl Conn {
     /// not known: then the connection is lost, and the same commit on another one tells.
     pub(crate) async fn commit(&mut self) -> Result<(), Fail> {
         self.batch("COMMIT").await.map_err(in_doubt)?;
-        match AtomicBool::load(&self.not_replicated, Ordering::Acquire) {
+        match self.not_replicated.swap(false, Ordering::AcqRel) {
             true => Err(Fail::Lost(
                 "the commit was not confirmed by the synchronous standby".to_owned(),
             )),
@@ -100,6 +105,12 @@ impl Conn {
     /// Statements without values and rows.
     pub(super) async fn batch(&mut self, text: &str) -> Result<(), Fail> {
         self.conn.batch_execute(text).await.map_err(failed)
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        self.driver.abort();
     }
 }
 

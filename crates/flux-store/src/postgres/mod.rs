@@ -1,18 +1,28 @@
 //! PostgreSQL, version 14 and newer: connections, migrations, what it says differently.
 
+mod address;
 mod batch;
 mod blame;
 mod conn;
+mod connect;
 mod dialect;
+mod identity;
 mod lock;
+mod maintain;
 mod open;
 mod opener;
 #[path = "../shared/mod.rs"]
 mod shared;
+mod tls;
 
 use conn::Conn;
 use opener::Opener;
 
+pub use address::{Address, AddressError};
+pub use connect::ConnectError;
+pub use maintain::{Status, status};
+pub use open::OpenError;
+pub use opener::PostgresOptions;
 pub use shared::store::Store as PostgresStore;
 
 /// How identifiers are kept.
@@ -20,13 +30,17 @@ type Id = diesel::sql_types::Uuid;
 type RawId = uuid::Uuid;
 
 impl PostgresStore {
-    /// Interim.
-    pub async fn open(url: &str, schema: &str) -> Result<PostgresStore, String> {
-        let opener = Opener::interim(url, schema);
-        let mut conn = opener.open().await.map_err(|e| e.to_string())?;
-        open::migrate(&mut conn, schema)
-            .await
-            .map_err(|e| format!("{e:?}"))?;
+    /// Connects, and brings the schema up to date. Tries once; whoever starts together with the
+    /// database tries again while the error [is transient](OpenError::is_transient).
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open(
+        address: &Address,
+        options: &PostgresOptions,
+    ) -> Result<PostgresStore, OpenError> {
+        let mut opener = Opener::new(address, options);
+        open::open(address, &mut opener).await?;
         Ok(PostgresStore::start(opener))
     }
 }

@@ -5,9 +5,56 @@
 
 use diesel::sql_types::{Integer, Text};
 
+use super::address::Address;
 use super::conn::Conn;
+use super::connect::{ConnectError, connect};
+use super::opener::Opener;
 use crate::error::Fail;
 use crate::sql::sql;
+
+/// Why a database could not be opened. The text says what is wrong, where, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It cannot be reached.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The schema is from a later version of Flux.
+    #[error(
+        "schema \"{schema}\" of {address} has version {found}, and this program knows versions up \
+         to {known}; use the Flux that wrote it, or a newer one"
+    )]
+    Newer {
+        /// The database.
+        address: Address,
+        /// The schema.
+        schema: String,
+        /// Its version.
+        found: String,
+        /// The newest version that this program knows.
+        known: &'static str,
+    },
+    /// A migration failed; the schema is as it was before.
+    #[error(
+        "cannot bring schema \"{schema}\" of {address} up to date: {reason}; the role must own the \
+         schema, or have CREATE on the database; or let somebody who may run `flux db migrate`"
+    )]
+    Migration {
+        /// The database.
+        address: Address,
+        /// The schema.
+        schema: String,
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+impl OpenError {
+    /// Whether the same may succeed later without anybody changing something.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Connect(error) if error.is_transient())
+    }
+}
 
 /// Version and text of every migration, oldest first.
 const MIGRATIONS: [(&str, &str); 1] = [(
@@ -71,7 +118,7 @@ pub(super) async fn migrate(conn: &mut Conn, name: &str) -> Result<Schema, Fail>
     conn.begin().await?;
     let _locked: Vec<(i32,)> = sql(LOCK).text(name).rows::<(Integer,)>().load(conn).await?;
     let found = schema(conn, name).await?;
-    if found.unknown().is_some() {
+    if found.unknown().is_some() || found.pending.is_empty() {
         conn.roll_back().await?;
         return Ok(found);
     }
@@ -88,4 +135,31 @@ pub(super) async fn migrate(conn: &mut Conn, name: &str) -> Result<Schema, Fail>
     }
     conn.commit().await?;
     Ok(found)
+}
+
+/// Connects once and migrates.
+pub(super) async fn open(address: &Address, opener: &mut Opener) -> Result<(), OpenError> {
+    let connected = connect(address, opener.session()).await?;
+    for warning in &connected.warnings {
+        tracing::warn!("{address}: {warning}");
+    }
+    let mut conn = opener.wrap(connected);
+    let name = address.schema();
+    let found = migrate(&mut conn, name).await.map_err(|fail| {
+        let reason = flux_core::ports::Error::from(fail).to_string();
+        OpenError::Migration {
+            address: address.clone(),
+            schema: name.to_owned(),
+            reason,
+        }
+    })?;
+    match found.unknown() {
+        Some(unknown) => Err(OpenError::Newer {
+            address: address.clone(),
+            schema: name.to_owned(),
+            found: unknown.to_owned(),
+            known: Schema::newest_known(),
+        }),
+        None => Ok(()),
+    }
 }

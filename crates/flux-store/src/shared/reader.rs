@@ -55,7 +55,7 @@ impl Readers {
     }
 }
 
-async fn run(opener: Opener, looks: Arc<Mutex<UnboundedReceiver<Look>>>) {
+async fn run(mut opener: Opener, looks: Arc<Mutex<UnboundedReceiver<Look>>>) {
     let mut conn: Option<Conn> = None;
     loop {
         let look = looks.lock().await.recv().await;

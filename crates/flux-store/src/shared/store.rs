@@ -41,16 +41,15 @@ impl Store {
         }
     }
 
-    /// The members port, on a thread and connection of its own.
-    #[must_use]
-    pub fn members(&self) -> Arc<dyn Members> {
+}
+
+impl crate::Store for Store {
+    fn members(&self) -> Arc<dyn Members> {
         let writer = Writer::start("flux-members", self.opener.for_members());
         Arc::new(MembersStore(writer))
     }
 
-    /// How much the writer has done.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
+    fn stats(&self) -> Stats {
         self.writer.stats()
     }
 }

@@ -44,13 +44,13 @@ impl Opener {
     }
 
     /// A connection that may write.
-    pub(crate) async fn open(&self) -> Result<Conn, Error> {
+    pub(crate) async fn open(&mut self) -> Result<Conn, Error> {
         let opened = connect(&self.path, self.busy).map_err(unavailable)?;
         Ok(Conn::new(opened))
     }
 
     /// A connection that cannot write.
-    pub(crate) async fn open_to_read(&self) -> Result<Conn, Error> {
+    pub(crate) async fn open_to_read(&mut self) -> Result<Conn, Error> {
         let mut opened = connect(&self.path, self.busy).map_err(unavailable)?;
         opened
             .batch_execute("PRAGMA query_only = ON")

@@ -25,7 +25,7 @@ pub struct Args {
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
-    let store = wiring::store(config)?;
+    let store = wiring::store(config).await?;
     // All are looked up before the first one is touched: a typing error changes nothing.
     let mut runs = Vec::new();
     for text in &args.runs {

@@ -28,7 +28,7 @@ pub enum Args {
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
-    let store = wiring::store(config)?;
+    let store = wiring::store(config).await?;
     match args {
         Args::Status { output } => {
             let members = store.members().members().await?;

@@ -19,7 +19,7 @@ pub struct Args {
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
-    let store = wiring::store(config)?;
+    let store = wiring::store(config).await?;
     let run = find_run(&store, &args.run).await?;
     let history = store.history(run.id).await?;
     if args.output != Format::Table {

@@ -40,7 +40,7 @@ pub struct Args {
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
-    let store = wiring::store(config)?;
+    let store = wiring::store(config).await?;
     let since = match &args.since {
         Some(time) => {
             let after = time.after(SystemClock.now());

@@ -8,7 +8,7 @@ use flux_core::chart::Compiler;
 use flux_core::clock::Timestamp;
 use flux_core::ports::definitions::{Definitions, ScheduleRecord};
 use flux_core::schedule::next_after;
-use flux_store::SqliteStore;
+use flux_store::Store;
 use serde_json::{Value, json};
 
 /// See [`super::Command`].
@@ -34,7 +34,7 @@ pub enum Args {
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
-    let store = wiring::store(config)?;
+    let store = wiring::store(config).await?;
     let all = store.schedules().await?;
     match args {
         Args::List { output } => list(&all, *output),
@@ -77,7 +77,7 @@ fn schedule_json(schedule: &ScheduleRecord) -> Value {
 
 /// The next due times; fewer than asked for when the schedule waits for its run.
 async fn next(
-    store: &SqliteStore,
+    store: &dyn Store,
     all: &[ScheduleRecord],
     name: &str,
     count: u32,

@@ -12,7 +12,7 @@ use flux_core::ports::definitions::Definitions;
 use flux_core::ports::runs::{NewRun, Outcome, RunRecord, Runs};
 use flux_engine::{RunOptions, deploy, new_run};
 use flux_failover::SystemClock;
-use flux_store::SqliteStore;
+use flux_store::Store;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,7 +49,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, config: &Config) -> Result<(), Failure> {
-    let store = wiring::store(config)?;
+    let store = wiring::store(config).await?;
     let chart = chart(&store, &args.definition).await?;
     let value = args.input.read()?;
     let options = RunOptions {
@@ -87,7 +87,7 @@ pub async fn run(args: Args, config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn chart(store: &Arc<SqliteStore>, definition: &str) -> Result<Arc<Chart>, Failure> {
+async fn chart(store: &Arc<dyn Store>, definition: &str) -> Result<Arc<Chart>, Failure> {
     if Path::new(definition).exists() || !definition.contains('/') || definition == "-" {
         let (chart, source) = input::definition(Path::new(definition))?;
         deploy(&**store, &chart, &source, false, SystemClock.now()).await?;
@@ -116,7 +116,7 @@ async fn chart(store: &Arc<SqliteStore>, definition: &str) -> Result<Arc<Chart>,
 
 /// Waits for the end of a run.
 pub async fn ended(
-    store: &SqliteStore,
+    store: &dyn Store,
     id: RunId,
     deadline: Option<Instant>,
 ) -> Result<RunRecord, Failure> {

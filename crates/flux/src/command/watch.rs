@@ -7,7 +7,7 @@ use crate::output;
 use crate::wiring;
 use flux_core::ids::{BranchId, CommitNo, Epoch, RunId};
 use flux_core::ports::runs::Runs;
-use flux_store::SqliteStore;
+use flux_store::Store;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ pub struct Args {
 const PAUSE: Duration = Duration::from_millis(200);
 
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
-    let store = wiring::store(config)?;
+    let store = wiring::store(config).await?;
     let id = find_run(&store, &args.run).await?.id;
     let deadline = args
         .timeout
@@ -63,7 +63,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
 struct News(HashSet<(BranchId, Epoch, CommitNo)>);
 
 impl News {
-    async fn print(&mut self, store: &SqliteStore, run: RunId) -> Result<(), Failure> {
+    async fn print(&mut self, store: &dyn Store, run: RunId) -> Result<(), Failure> {
         for entry in store.history(run).await? {
             if self.0.insert((entry.branch, entry.epoch, entry.commit_no)) {
                 for sentence in history::sentences(&entry) {

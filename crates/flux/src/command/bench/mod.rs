@@ -5,6 +5,7 @@ mod raw;
 mod report;
 
 use crate::config::Config;
+use crate::database::Database;
 use crate::exit::Failure;
 use crate::output::{self, Format};
 use crate::wiring;
@@ -14,7 +15,7 @@ use flux_core::ports::runs::NewRun;
 use flux_core::value::{self, Value};
 use flux_engine::{RunOptions, deploy, new_run};
 use flux_failover::SystemClock;
-use flux_store::SqliteStore;
+use flux_store::Store;
 use report::{Figures, Memory};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,7 +54,7 @@ const DEFINITION: &str = include_str!("workload.yaml");
 
 /// What every measurement works on.
 struct Bench {
-    store: Arc<SqliteStore>,
+    store: Arc<dyn Store>,
     chart: Arc<Chart>,
     input: Value,
     config: Config,
@@ -77,8 +78,8 @@ pub async fn run(args: &Args, mut config: Config) -> Result<(), Failure> {
         None => tempfile::tempdir(),
     };
     let folder = folder.map_err(failed)?;
-    config.database = folder.path().join("flux.db");
-    let store = wiring::store(&config)?;
+    config.database = Database::File(folder.path().join("flux.db"));
+    let store = wiring::store(&config).await?;
     let chart = flux_lang::Language
         .compile(DEFINITION)
         .map_err(|report| Failure::new(1, report))?;
