@@ -14,20 +14,22 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Opens the store, creating or migrating it when needed.
 pub async fn store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
-    let opened = config.database.open(&name(config), config.engine.window);
+    let name = name(config);
+    let opened = config.database.open(&name, config.engine.window);
     opened.await.map_err(|refused| refused.failure)
 }
 
 /// Opens the store of an engine, which may start before its database does.
 pub async fn store_in_time(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    let name = name(config);
     let mut told = false;
     loop {
-        let opened = config.database.open(&name(config), config.engine.window);
+        let opened = config.database.open(&name, config.engine.window);
         match opened.await {
             Ok(store) => return Ok(store),
             Err(refused) if !refused.is_transient => return Err(refused.failure),
             Err(refused) if !std::mem::replace(&mut told, true) => {
-                let text = refused.failure.to_string();
+                let text = refused.failure.message;
                 tracing::warn!("the database is not there yet, it is tried again: {text}");
             }
             Err(_) => {}

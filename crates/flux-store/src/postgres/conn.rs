@@ -32,11 +32,7 @@ pub(crate) struct Conn {
 }
 
 impl Conn {
-    pub(super) fn new(
-        connected: Connected,
-        prologue: Arc<str>,
-        deadline: Duration,
-    ) -> Conn {
+    pub(super) fn new(connected: Connected, prologue: Arc<str>, deadline: Duration) -> Conn {
         Conn {
             conn: connected.conn,
             prologue,

@@ -148,7 +148,10 @@ impl Opener {
     fn judge(&self, found: Identity) -> Result<(), Error> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let refused = |what: &str, seen: Identity| {
-            tracing::error!("the database at {} is {what}: it is {found}, and {seen} was seen before", self.address);
+            tracing::error!(
+                "the database at {} is {what}: it is {found}, and {seen} was seen before",
+                self.address
+            );
             Err(Error::Unavailable(format!(
                 "{} is {what} ({found}; {seen} was seen before)",
                 self.address

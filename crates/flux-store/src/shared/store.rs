@@ -40,7 +40,6 @@ impl Store {
             opener,
         }
     }
-
 }
 
 impl crate::Store for Store {

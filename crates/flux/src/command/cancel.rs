@@ -29,7 +29,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
     // All are looked up before the first one is touched: a typing error changes nothing.
     let mut runs = Vec::new();
     for text in &args.runs {
-        runs.push(find_run(&store, text).await?.id);
+        runs.push(find_run(&*store, text).await?.id);
     }
     let mut refused = Vec::new();
     for id in runs {

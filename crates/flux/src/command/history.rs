@@ -20,7 +20,7 @@ pub struct Args {
 
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
     let store = wiring::store(config).await?;
-    let run = find_run(&store, &args.run).await?;
+    let run = find_run(&*store, &args.run).await?;
     let history = store.history(run.id).await?;
     if args.output != Format::Table {
         let entries: Vec<Value> = history.iter().map(entry_json).collect();

@@ -29,7 +29,7 @@ pub struct Args {
 
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
     let store = wiring::store(config).await?;
-    let record = find_run(&store, &args.run).await?;
+    let record = find_run(&*store, &args.run).await?;
     let id = record.id;
     let source = store.source(&record.chart).await?.unwrap_or_default();
     let chart = flux_lang::Language

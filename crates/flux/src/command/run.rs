@@ -61,7 +61,7 @@ pub async fn run(args: Args, mut config: Config) -> Result<(), Failure> {
     let progress = Progress::follow(id, engine.events());
     let end = async {
         let deadline = args.timeout.map(Duration::from_secs);
-        let ended = submit::ended(&store, id, None);
+        let ended = submit::ended(&*store, id, None);
         match deadline {
             Some(deadline) => tokio::time::timeout(deadline, ended).await.ok(),
             None => Some(ended.await),
@@ -116,7 +116,7 @@ async fn begin(store: &Arc<dyn Store>, args: &Args) -> Result<RunId, Failure> {
 }
 
 async fn resume(store: &Arc<dyn Store>, text: &str) -> Result<RunId, Failure> {
-    let record = find_run(store, text).await?;
+    let record = find_run(&**store, text).await?;
     let id = record.id;
     if record.state.is_final() {
         submit::report(&record)?;

@@ -43,7 +43,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
             count,
             output,
         } => {
-            let due = next(&store, &all, name, *count).await?;
+            let due = next(&*store, &all, name, *count).await?;
             let due: Vec<String> = due.iter().map(ToString::to_string).collect();
             if *output != Format::Table {
                 return output::document(*output, &json!({"schedule": name, "due": due}));

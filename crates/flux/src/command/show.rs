@@ -22,7 +22,7 @@ pub struct Args {
 
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
     let store = wiring::store(config).await?;
-    let run = find_run(&store, &args.run).await?;
+    let run = find_run(&*store, &args.run).await?;
     let branches = store.branches(run.id).await?;
     if args.output != Format::Table {
         let mut value = run_json(&run);

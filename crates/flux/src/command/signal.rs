@@ -32,7 +32,7 @@ pub struct Args {
 
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
     let store = wiring::store(config).await?;
-    let run = find_run(&store, &args.run).await?;
+    let run = find_run(&*store, &args.run).await?;
     let data: serde_json::Value = serde_json::from_str(&args.data)
         .map_err(|error| Failure::new(INVALID, format!("--data is no JSON: {error}")))?;
     let now = SystemClock.now();

@@ -82,7 +82,7 @@ pub async fn run(args: Args, config: &Config) -> Result<(), Failure> {
         .timeout
         .map(|seconds| Instant::now() + Duration::from_secs(seconds));
     for id in ids {
-        report(&ended(&store, id, deadline).await?)?;
+        report(&ended(&*store, id, deadline).await?)?;
     }
     Ok(())
 }

@@ -35,7 +35,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
     let store = wiring::store(config).await?;
-    let id = find_run(&store, &args.run).await?.id;
+    let id = find_run(&*store, &args.run).await?.id;
     let deadline = args
         .timeout
         .map(|seconds| Instant::now() + Duration::from_secs(seconds));
@@ -43,8 +43,8 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
     loop {
         let look = Instant::now();
         // In this order: what is read last includes what led to an end that was read before.
-        let record = find_run(&store, &id.to_string()).await?;
-        news.print(&store, id).await?;
+        let record = find_run(&*store, &id.to_string()).await?;
+        news.print(&*store, id).await?;
         if record.state.is_final() {
             return submit::report(&record);
         }

@@ -25,10 +25,10 @@ pub struct Args {
 
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
     let store = wiring::store(config).await?;
-    let run = find_run(&store, &args.run).await?;
+    let run = find_run(&*store, &args.run).await?;
     let reasons = match &run.outcome {
         Some(outcome) => vec![(String::new(), ended(&run, outcome))],
-        None => open(&store, &run).await?,
+        None => open(&*store, &run).await?,
     };
     if args.output != Format::Table {
         let reasons: Vec<Value> = reasons
