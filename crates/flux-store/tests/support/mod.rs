@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use flux_store::{Address, PostgresOptions, PostgresStore, Store};
+use flux_testkit::postgres::Server;
 use flux_testkit::store_suite::Ports;
 
 pub fn address() -> Address {
-    let url = std::env::var("FLUX_TEST_POSTGRES").expect("set");
+    let url = Server::shared().url();
     let schema = format!("t{}", uuid::Uuid::now_v7().simple());
     let address: Address = url.parse().expect("the address is right");
     address.with_schema(&schema).expect("the name is right")
