@@ -1,0 +1,46 @@
+//! Engines that race on one database do not get into each other's way.
+
+mod support;
+
+use std::sync::Arc;
+
+use flux_store::{Options, PostgresOptions, PostgresStore, SqliteStore, Store};
+use flux_testkit::store_suite::Ports;
+
+/// Engines.
+const OPENINGS: usize = 4;
+
+mod sqlite {
+    use super::*;
+
+    async fn openings() -> Vec<Ports> {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let open = |_| {
+            let opened = SqliteStore::open(&folder.path().join("flux.db"), Options::default());
+            let store = opened.expect("it opens");
+            let members = store.members();
+            Ports::new(Arc::new(store), members, Arc::clone(&folder))
+        };
+        (0..OPENINGS).map(open).collect()
+    }
+
+    flux_testkit::race_suite!(openings);
+}
+
+mod postgres {
+    use super::*;
+
+    async fn openings() -> Vec<Ports> {
+        let address = support::address();
+        let mut openings = Vec::new();
+        for _ in 0..OPENINGS {
+            let opened = PostgresStore::open(&address, &PostgresOptions::default()).await;
+            let store = opened.expect("it opens");
+            let members = store.members();
+            openings.push(Ports::new(Arc::new(store), members, ()));
+        }
+        openings
+    }
+
+    flux_testkit::race_suite!(openings);
+}
