@@ -1,0 +1,85 @@
+//! The directory of one server, and the watchdog that ends the server and removes the directory
+//! when we drop it or die, however we die.
+
+use crate::programs::Programs;
+use crate::wait::random;
+use std::fs::{DirBuilder, remove_dir_all};
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+
+/// Waits for the end of its input, which the kernel closes when we are gone. Then asks every
+/// process that works in the data directory (the server and its backends, and nobody else) to stop
+/// at once, and kills what does not. `CONT` is for those that a test froze.
+const WATCHDOG: &str = r#"
+read -r nothing
+each() {
+    found=1
+    for process in /proc/[0-9]*; do
+        if [ "$process/cwd" -ef "$home/data" ]; then
+            found=0
+            kill -s "$1" "${process#/proc/}"
+        fi
+    done
+    return $found
+}
+home=$1
+each QUIT
+rounds=0
+while each CONT; do
+    rounds=$((rounds + 1))
+    [ $rounds -gt 60 ] && each KILL
+    sleep 0.05
+done
+rm -rf "$home"
+"#;
+
+/// A directory that only the server's user can enter.
+#[derive(Debug)]
+pub(crate) struct Home {
+    path: PathBuf,
+    watchdog: Child,
+}
+
+impl Home {
+    pub(crate) fn new(programs: &Programs) -> Result<Home, String> {
+        let path = std::env::temp_dir().join(format!("flux-postgres-{:016x}", random()));
+        let failed = |error| format!("cannot create {}: {error}", path.display());
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .map_err(failed)?;
+        programs.give(&path).map_err(failed)?;
+        // In a group of its own: whoever kills the group of a test must not kill its watchdog.
+        let watchdog = programs
+            .as_owner("/bin/sh")
+            .args(["-c", WATCHDOG, "watchdog"])
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .map_err(|error| format!("cannot start a watchdog: {error}"))?;
+        Ok(Home { path, watchdog })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Ends the server that runs in it and removes it.
+    pub(crate) fn clear(&mut self) {
+        drop(self.watchdog.stdin.take());
+        let _ = self.watchdog.wait();
+        // The watchdog cannot where the folder around it belongs to somebody else.
+        let _ = remove_dir_all(&self.path);
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
