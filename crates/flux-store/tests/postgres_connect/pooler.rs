@@ -19,6 +19,7 @@ struct Pooler {
 }
 
 impl Pooler {
+    /// With two sessions, of which each transaction gets the one that was not used last.
     /// Nothing, with a word about it, where PgBouncer is not installed.
     #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
     fn before(server: &Server) -> Option<Self> {
@@ -40,7 +41,7 @@ impl Pooler {
         let settings = format!(
             "[databases]\npostgres = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nunix_socket_dir =\npool_mode = transaction\nauth_type = trust\n\
-             auth_file = {}\ndefault_pool_size = 2\n",
+             auth_file = {}\ndefault_pool_size = 2\nserver_round_robin = 1\n",
             server.port(),
             path("users"),
         );
@@ -121,7 +122,7 @@ async fn transactions_that_change_sessions_work_when_the_url_says_that_there_is_
     let mut second = open(&url).await.conn;
     let mut sessions = std::collections::BTreeSet::new();
     for round in 0..6 {
-        // The one that begins gets the session that was used last; the other needs another.
+        // Who begins first takes turns, too, so that neither keeps its session.
         let (early, late) = match round % 2 {
             0 => (&mut first, &mut second),
             _ => (&mut second, &mut first),
@@ -187,6 +188,27 @@ async fn many_clients_share_few_sessions() {
 }
 
 #[tokio::test]
+async fn many_connect_at_once() {
+    if !available() {
+        return;
+    }
+    let server = Server::start();
+    let Some(pooler) = Pooler::before(&server) else {
+        return;
+    };
+    // Both sessions are there before the crowd comes, so that it changes between them.
+    let url = pooler.url("postgres?pgbouncer=true");
+    let (mut one, mut two) = (open(&url).await.conn, open(&url).await.conn);
+    begin(&mut one).await;
+    begin(&mut two).await;
+    commit(&mut one).await;
+    commit(&mut two).await;
+    let crowd = (0..32).map(|_| open(&url));
+    let opened = futures_util::future::join_all(crowd).await;
+    assert_eq!(opened.len(), 32);
+}
+
+#[tokio::test]
 async fn without_the_parameter_a_kept_statement_is_missing_in_another_session() {
     if !available() {
         return;
@@ -199,7 +221,7 @@ async fn without_the_parameter_a_kept_statement_is_missing_in_another_session() 
     begin(&mut keeping).await;
     assert_eq!(echo(&mut keeping, 1).await, Ok(1));
     commit(&mut keeping).await;
-    // It takes the session that was used last.
+    // It takes the only session that there is.
     let mut other = open(&pooler.url("postgres?pgbouncer=true")).await.conn;
     begin(&mut other).await;
     begin(&mut keeping).await;
