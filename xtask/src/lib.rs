@@ -4,7 +4,8 @@
 //!   main -> ci ----> process (one cargo command, timed)
 //!            |  \--> tidy    (rules no compiler checks)
 //!            v
-//!           test ---> needs  (what the tests want from the machine)
+//!           test ---> needs     (what the tests want from the machine)
+//!               \---> database  (the server that they share)
 //! ```
 //!
 //! Called by developers and by `.ci/run`; continuous integration does nothing that a developer
@@ -13,6 +14,7 @@
 #![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
 
 pub mod ci;
+pub mod database;
 pub mod needs;
 pub mod process;
 pub mod test;

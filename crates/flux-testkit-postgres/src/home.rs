@@ -32,6 +32,9 @@ while each CONT; do
     [ $rounds -gt 60 ] && each KILL
     sleep 0.05
 done
+# A killed server leaves a segment of shared memory behind, named in the lock file's seventh line.
+set -- $(sed -n 7p "$home/data/postmaster.pid")
+[ -n "$2" ] && ipcrm -m "$2"
 rm -rf "$home"
 "#;
 

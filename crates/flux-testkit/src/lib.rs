@@ -6,6 +6,7 @@
 //! - [`gherkin`]: reads the conformance kit.
 //! - [`Flux`]: the real `flux` binary, to be started, stopped, killed and read.
 //! - [`Cluster`]: several of them on one store.
+//! - [`postgres`]: real PostgreSQL servers, shared by many tests or for one test to break.
 //! - [`Witness`]: a file in which actions leave traces, to count and order them.
 //! - [`mod@store_suite`]: what every store must do, as one test for each promise of the ports.
 //! - [`differential`]: random operations, on which two stores must agree.
@@ -27,6 +28,9 @@ mod wait;
 mod witness;
 
 pub use cluster::{Cluster, PATIENCE, alive, shell_task};
+/// Real PostgreSQL servers. A crate of its own because `xtask` uses it, too.
+pub use flux_testkit_postgres as postgres;
+
 pub use flux::{Flux, FluxBuilder};
 pub use memory_store::MemoryStore;
 pub use stub::services::{conformance, httpbin, petstore};
