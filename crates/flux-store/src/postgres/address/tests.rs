@@ -135,6 +135,10 @@ fn what_is_wrong_is_told_with_its_place_and_an_example() {
         ("postgres://db/x?schema=1a", "lower-case"),
         ("postgres://db/x?schema=pg_a", "not with pg_"),
         ("postgres://db/x?schema=a;b", "schema=a;b"),
+        (
+            "postgres://db/x?schema=information_schema",
+            "schema=information_schema",
+        ),
         ("postgres://db/x?schema=", "schema="),
         ("postgres://db/x?connect_timeout=3s", "seconds"),
         ("postgres://db/x?keepalives_count=0", "from 1 to 127"),
