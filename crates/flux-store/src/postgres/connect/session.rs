@@ -40,7 +40,8 @@ impl Session {
     ///
     /// Nothing is left to the session: behind a pooler the next transaction may reach another one.
     /// `synchronous_commit` is raised to `on` and never lowered, as from a role's `remote_apply`.
-    /// Whether writes are allowed stays as the server says, so that an operator can forbid them.
+    /// Whether writes are allowed stays as the server says, so that an operator can forbid them. When
+    /// it fails, a transaction may be open: roll it back, or give the connection up.
     pub fn transaction_prologue(&self, schema: &str) -> String {
         let mut text = String::from("BEGIN ISOLATION LEVEL READ COMMITTED;");
         // Named last, or temporary tables would come before ours.
