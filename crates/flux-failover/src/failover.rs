@@ -50,6 +50,8 @@ pub struct Failover {
     observer: Observer,
     suspects: BTreeSet<Incarnation>,
     told_of_windows: bool,
+    /// Of the store, when it was last observed.
+    openings: u64,
 }
 
 impl Failover {
@@ -74,6 +76,7 @@ impl Failover {
             observer: Observer::new(me, timing),
             suspects: BTreeSet::new(),
             told_of_windows: false,
+            openings: 0,
         }
     }
 
@@ -112,6 +115,10 @@ impl Failover {
             return Ok(Report::default());
         }
         let members = self.read().await.inspect_err(|_| self.observer.reset())?;
+        let openings = self.members.openings();
+        if std::mem::replace(&mut self.openings, openings) != openings {
+            self.observer.reset();
+        }
         // After the answer: see `Observer::observe`.
         let verdicts = self.observer.observe(self.clock.boot(), &members);
         self.compare_windows(&members);

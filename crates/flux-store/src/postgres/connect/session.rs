@@ -57,6 +57,9 @@ impl Session {
         ] {
             let _ = write!(text, " SET LOCAL {name} = {};", milliseconds(limit));
         }
+        // A prepared statement keeps its plan. One made while a table was small would read the whole
+        // table for ever after; every statement of ours has an index to go by.
+        text.push_str(" SET LOCAL enable_seqscan = off;");
         text.push_str(
             " SELECT pg_catalog.set_config('synchronous_commit', 'on', true) \
              WHERE pg_catalog.current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')",
