@@ -45,7 +45,7 @@ async fn a_schema_of_a_newer_program_is_refused_by_name_and_version() {
 #[tokio::test]
 async fn a_schema_is_a_cluster_of_its_own() {
     let (one, other): (Ports, Ports) = (support::on_postgres().await, support::on_postgres().await);
-    flux_testkit::store_suite::submit::runs_are_started(one).await;
+    flux_testkit::store_suite::submit::a_run_starts(one).await;
     let members = other.members().members().await;
     assert_eq!(members.expect("it answers"), vec![]);
 }
