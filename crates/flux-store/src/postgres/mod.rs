@@ -21,7 +21,7 @@ use conn::Conn;
 use opener::Opener;
 
 pub use address::Address;
-pub use maintain::{Status, status};
+pub use maintain::{Status, drop_schema, status};
 pub use open::OpenError;
 pub use opener::PostgresOptions;
 pub use shared::store::Store as PostgresStore;

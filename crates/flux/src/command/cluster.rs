@@ -6,7 +6,6 @@ use crate::output::{self, Format};
 use crate::wiring;
 use flux_core::clock::{Clock, Timestamp};
 use flux_core::ports::members::{Member, MemberState};
-use flux_core::ports::runs::Runs;
 use flux_failover::SystemClock;
 use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::exit::Failure;
 use crate::output::{self, Format};
 use crate::wiring;
-use flux_core::ports::runs::{HistoryRecord, Runs};
+use flux_core::ports::runs::HistoryRecord;
 use serde_json::{Value, json};
 
 /// Shows what a run did: its commit points, and the takeovers between them

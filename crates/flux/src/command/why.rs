@@ -8,7 +8,7 @@ use crate::wiring;
 use flux_core::branch::BranchState;
 use flux_core::clock::{Clock, Timestamp};
 use flux_core::ports::members::{Member, MemberState};
-use flux_core::ports::runs::{BranchRecord, Outcome, RunRecord, Runs};
+use flux_core::ports::runs::{BranchRecord, Outcome, RunRecord};
 use flux_failover::SystemClock;
 use flux_store::Store;
 use serde_json::{Value, json};
