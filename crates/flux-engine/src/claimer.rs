@@ -34,9 +34,10 @@ impl Claimer {
         while !self.end.is_cancelled() {
             let pause = self.pass().await;
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = self.shop.nudge.notified() => {}
+                biased;
                 () = self.end.cancelled() => {}
+                () = self.shop.nudge.notified() => {}
+                () = self.shop.host.sleep(pause) => {}
             }
         }
     }
@@ -73,7 +74,7 @@ impl Claimer {
             owner: self.me,
             limit: free as u32,
             pool: self.pool.clone(),
-            now: self.shop.clock.now(),
+            now: self.shop.host.now(),
             // On its last chance before the poison limit.
             alone_from: self.poison_limit.saturating_sub(1).max(1),
         };
@@ -94,16 +95,18 @@ impl Claimer {
             let (entry, stop) = self.shop.running.enter(branch, claimed.fence.epoch);
             let shop = Arc::clone(&self.shop);
             let worker = Worker::new(shop, claimed, stop, self.trust.clone());
-            self.workers.spawn(async move {
+            let work = async move {
                 worker.drive().await;
                 drop(entry);
                 drop(slot);
-            });
+            };
+            let work = self.workers.track_future(work);
+            self.shop.host.spawn(Box::pin(work));
         }
     }
 
     fn pause(&self, next_due: Option<Timestamp>) -> Duration {
-        let now = self.shop.clock.now();
+        let now = self.shop.host.now();
         match next_due {
             // At least a millisecond: a due time that passed meanwhile is found by the next claim.
             Some(due) => due.since(now).clamp(Duration::from_millis(1), self.poll),

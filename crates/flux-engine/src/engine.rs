@@ -1,6 +1,6 @@
 //! One engine: membership, claimer, workers and passes, from its start to its drain.
 
-use crate::action::Actions;
+use crate::action::{Actions, Perform};
 use crate::charts::Charts;
 use crate::claimer::Claimer;
 use crate::config::{Config, Stores};
@@ -10,13 +10,12 @@ use crate::schedules::Schedules;
 use crate::watch::Watch;
 use crate::worker::Shop;
 use flux_core::chart::Compiler;
-use flux_core::clock::Clock;
+use flux_core::host::{Host, within};
 use flux_core::ids::Incarnation;
 use flux_core::ownership::{Timing, Trust};
 use flux_failover::{Membership, TrustHandle};
 use std::sync::Arc;
-use tokio::sync::{Notify, Semaphore, broadcast};
-use tokio::task::JoinHandle;
+use tokio::sync::{Notify, Semaphore, broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -39,12 +38,13 @@ pub struct Engine {
     shop: Arc<Shop>,
     end: CancellationToken,
     drain: CancellationToken,
-    keeper: Option<JoinHandle<()>>,
+    /// Answers when the keeper has come to its end.
+    ended: oneshot::Receiver<()>,
     incarnation: Incarnation,
 }
 
 impl Engine {
-    /// Joins the cluster and begins to claim.
+    /// Joins the cluster and begins to claim, with the real actions.
     ///
     /// # Errors
     /// When a setting is wrong or the cluster is full.
@@ -52,23 +52,39 @@ impl Engine {
         config: Config,
         stores: Stores,
         compiler: Arc<dyn Compiler>,
-        clock: Arc<dyn Clock>,
+        host: Arc<dyn Host>,
     ) -> Result<Engine, StartError> {
         let mut actions = config.actions.clone();
         let timing = Timing::of(config.window);
         actions.kill_grace = actions.kill_grace.min(timing.dead_line - timing.kill_at);
+        let actions = Actions::new(actions).map_err(StartError::Actions)?;
+        let started = Engine::start_with(config, stores, compiler, Arc::new(actions), host);
+        Ok(started.await?)
+    }
+
+    /// The same with other actions, whose settings are then not looked at.
+    ///
+    /// # Errors
+    /// When the cluster is full.
+    pub async fn start_with(
+        config: Config,
+        stores: Stores,
+        compiler: Arc<dyn Compiler>,
+        actions: Arc<dyn Perform>,
+        host: Arc<dyn Host>,
+    ) -> Result<Engine, flux_failover::StartError> {
         let (events, _) = broadcast::channel(EVENTS);
         let shop = Arc::new(Shop {
             branches: Arc::clone(&stores.branches),
             charts: Charts::new(Arc::clone(&stores.definitions), compiler),
-            actions: Actions::new(actions).map_err(StartError::Actions)?,
-            clock: Arc::clone(&clock),
+            actions,
+            host: Arc::clone(&host),
             events,
             nudge: Notify::new(),
             running: Running::new(),
             version: config.version,
         });
-        let membership = join(&config, &stores, &clock).await?;
+        let membership = join(&config, &stores, &host).await?;
         let incarnation = membership.incarnation();
         let (end, drain) = (CancellationToken::new(), CancellationToken::new());
         let keeper = Keeper {
@@ -79,12 +95,16 @@ impl Engine {
             end: end.clone(),
             drain: drain.clone(),
         };
-        let keeper = Some(tokio::spawn(keeper.keep(membership)));
+        let (at_the_end, ended) = oneshot::channel();
+        host.spawn(Box::pin(async move {
+            keeper.keep(membership).await;
+            let _nobody_waits = at_the_end.send(());
+        }));
         Ok(Engine {
             shop,
             end,
             drain,
-            keeper,
+            ended,
             incarnation,
         })
     }
@@ -110,10 +130,8 @@ impl Engine {
     /// Actions that go on for longer than the drain time-out are stopped.
     pub async fn drain(mut self) {
         self.drain.cancel();
-        if let Some(keeper) = self.keeper.take()
-            && let Err(error) = keeper.await
-        {
-            tracing::error!("the engine ended with an error: {error}");
+        if (&mut self.ended).await.is_err() {
+            tracing::error!("the engine did not come to its end: it panicked");
         }
     }
 }
@@ -128,7 +146,7 @@ impl Drop for Engine {
 async fn join(
     config: &Config,
     stores: &Stores,
-    clock: &Arc<dyn Clock>,
+    host: &Arc<dyn Host>,
 ) -> Result<Membership, flux_failover::StartError> {
     let system = rustix::system::uname();
     let membership = flux_failover::Config {
@@ -140,7 +158,7 @@ async fn join(
         max_cluster_size: config.max_cluster_size,
         poison_limit: config.poison_limit,
     };
-    Membership::start(membership, Arc::clone(&stores.members), Arc::clone(clock)).await
+    Membership::start(membership, Arc::clone(&stores.members), Arc::clone(host)).await
 }
 
 /// Keeps the engine in the cluster: one life as a member after the other, until it drains.
@@ -170,9 +188,10 @@ impl Keeper {
             }
             self.tell(EngineEvent::SteppedDown(me));
             let again = tokio::select! {
-                again = membership.rejoin() => again,
-                () = self.drain.cancelled() => None,
+                biased;
                 () = self.end.cancelled() => None,
+                () = self.drain.cancelled() => None,
+                again = membership.rejoin() => again,
             };
             if again.is_none() {
                 return;
@@ -191,8 +210,8 @@ impl Keeper {
         let claiming = life.child_token();
         let workers = TaskTracker::new();
         let tasks = TaskTracker::new();
-        let leases = self.shop.actions.leases();
-        if let Err(error) = leases.follow(&membership.trust(), life.clone()) {
+        let (actions, host) = (&self.shop.actions, &self.shop.host);
+        if let Err(error) = actions.trust(membership.trust(), life.clone(), &**host) {
             // What runs is then killed at the first deadline and run again: slow, but right.
             tracing::error!("cannot start the thread that renews processes' deadlines: {error}");
         }
@@ -207,29 +226,28 @@ impl Keeper {
             poll: self.config.poll,
             end: claiming.clone(),
         };
-        tasks.spawn(claimer.run());
+        host.spawn(Box::pin(tasks.track_future(claimer.run())));
         let watch = Watch {
             shop: Arc::clone(&self.shop),
             me,
             end: life.clone(),
         };
-        tasks.spawn(watch.run());
+        host.spawn(Box::pin(tasks.track_future(watch.run())));
         if self.config.pool.is_none() {
             let (shop, definitions) =
                 (Arc::clone(&self.shop), Arc::clone(&self.stores.definitions));
-            tasks.spawn(
-                Schedules {
-                    shop,
-                    definitions,
-                    end: claiming.clone(),
-                }
-                .run(),
-            );
+            let schedules = Schedules {
+                shop,
+                definitions,
+                end: claiming.clone(),
+            };
+            host.spawn(Box::pin(tasks.track_future(schedules.run())));
         }
         let drained = tokio::select! {
+            biased;
+            () = self.end.cancelled() => false,
             () = self.follow_trust(membership.trust()) => false,
             () = self.drained(membership, &claiming, &workers) => true,
-            () = self.end.cancelled() => false,
         };
         if !drained {
             self.shop.running.stand(Standing::Lost);
@@ -283,10 +301,9 @@ impl Keeper {
             running,
             "draining: each branch goes on to its next commit point"
         );
-        if tokio::time::timeout(self.config.drain_timeout, workers.wait())
-            .await
-            .is_err()
-        {
+        let host = &*self.shop.host;
+        let timeout = self.config.drain_timeout;
+        if within(host, timeout, workers.wait()).await.is_none() {
             tracing::warn!("the drain time-out passed; stopping the actions that still run");
             self.shop.running.stand(Standing::DrainNow);
             workers.wait().await;

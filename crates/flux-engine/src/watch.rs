@@ -22,8 +22,9 @@ impl Watch {
     pub async fn run(self) {
         loop {
             tokio::select! {
-                () = tokio::time::sleep(Self::EVERY) => {}
+                biased;
                 () = self.end.cancelled() => return,
+                () = self.shop.host.sleep(Self::EVERY) => {}
             }
             if let Err(error) = self.pass().await {
                 tracing::debug!("cannot look at the owned branches: {error}");

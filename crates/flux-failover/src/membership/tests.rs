@@ -1,9 +1,9 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use super::*;
-use crate::SystemClock;
+use crate::SystemHost;
 use crate::memory::{Memory, eventually, new_member};
-use flux_core::clock::Timestamp;
+use flux_core::clock::{Clock, Timestamp};
 use flux_core::ports::members::Joined;
 
 fn config(window_ms: u64) -> Config {
@@ -24,7 +24,7 @@ fn factory(store: &Arc<Memory>) -> Factory {
 }
 
 async fn start(store: &Arc<Memory>, window_ms: u64) -> Membership {
-    let clock = Arc::new(SystemClock);
+    let clock = Arc::new(SystemHost);
     let started = Membership::start(config(window_ms), factory(store), clock).await;
     started.unwrap()
 }
@@ -66,7 +66,7 @@ async fn the_one_too_many_is_told_the_limit() {
     for _ in 0..35 {
         members.push(start(&store, 3_000).await);
     }
-    let clock = Arc::new(SystemClock);
+    let clock = Arc::new(SystemHost);
     let refused = Membership::start(config(3_000), factory(&store), clock).await;
     let error = refused.err().unwrap();
     assert_eq!(
@@ -104,7 +104,7 @@ async fn a_full_cluster_is_told_at_once_where_failover_is_disabled() {
         assert_eq!(joined.await.unwrap(), Joined::Yes);
     }
     let window_ms = u64::try_from(TEN_YEARS.as_millis()).unwrap();
-    let clock = Arc::new(SystemClock);
+    let clock = Arc::new(SystemHost);
     let refused = Membership::start(config(window_ms), factory(&store), clock).await;
     assert!(matches!(
         refused.err(),
@@ -170,7 +170,7 @@ async fn an_engine_that_was_convicted_falsely_steps_down() {
             store.get(old).unwrap().heartbeat_seq,
             old,
             "test",
-            SystemClock.now(),
+            SystemHost.now(),
         )
         .await
         .unwrap()
