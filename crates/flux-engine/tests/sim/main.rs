@@ -1,0 +1,80 @@
+//! Whole lives of clusters, simulated: the real engine, failover and core on virtual time over a
+//! store in memory, with everything going wrong that can, and a witness of what must not happen.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stdout, reason = "a test says what it has seen, and how to see it again")]
+
+mod action;
+mod host;
+mod life;
+mod link;
+mod plan;
+mod referee;
+mod rng;
+mod sim;
+mod witness;
+mod workflow;
+mod world;
+
+use life::{Lived, live};
+use sim::Sabotage;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Lives in continuous integration.
+const LIVES: u64 = 1_000;
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    let number = text.parse();
+    Some(number.unwrap_or_else(|_| panic!("{variable} is {text:?}, and must be a number")))
+}
+
+/// Fails with what was seen, and with the command that shows it again.
+fn must_be_good(seed: u64) -> Lived {
+    let lived = catch_unwind(AssertUnwindSafe(|| live(seed, Sabotage::None, false)));
+    let again = format!("FLUX_SIM_SEED={seed} cargo test -p flux-engine --test sim replay -- --nocapture");
+    let Ok(lived) = lived else {
+        panic!("seed {seed} panicked; replay it with\n  {again}");
+    };
+    let violations = lived.violations.join("\n");
+    assert!(violations.is_empty(), "seed {seed}: {violations}\nreplay it with\n  {again}");
+    lived
+}
+
+#[test]
+fn lives_end_well() {
+    let (first, count) = match number("FLUX_SIM_SEED") {
+        Some(seed) => (seed, 1),
+        None => (number("FLUX_SIM_FIRST").unwrap_or(0), number("FLUX_SIM_LIVES").unwrap_or(LIVES)),
+    };
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut secs = 0.0;
+    for seed in first..first + count {
+        let lived = must_be_good(seed);
+        secs += lived.lasted.as_secs_f64();
+        for (kind, number) in lived.counts {
+            *counts.entry(kind).or_default() += number;
+        }
+    }
+    println!("{count} lives from seed {first}, {secs:.0} s of virtual time: {counts:?}");
+}
+
+#[test]
+fn replay() {
+    let Some(seed) = number("FLUX_SIM_SEED") else { return };
+    let lived = live(seed, Sabotage::None, true);
+    lived.trace.iter().for_each(|line| println!("{line}"));
+    println!("seed {seed}: {:?}", lived.counts);
+    assert!(lived.violations.is_empty(), "{}", lived.violations.join("\n"));
+}
+
+#[test]
+fn the_same_seed_is_the_same_life() {
+    for seed in 0..20 {
+        let (first, second) = (live(seed, Sabotage::None, true), live(seed, Sabotage::None, true));
+        assert!(first.trace.len() > 100, "seed {seed} has a trace");
+        let differs = first.trace.iter().zip(&second.trace).find(|(a, b)| a != b);
+        assert_eq!(differs, None, "seed {seed}");
+        assert_eq!(first.trace.len(), second.trace.len(), "seed {seed}");
+    }
+}
