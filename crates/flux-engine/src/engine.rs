@@ -15,6 +15,7 @@ use flux_core::ids::Incarnation;
 use flux_core::ownership::{Timing, Trust};
 use flux_failover::{Membership, TrustHandle};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use tokio::sync::{Notify, Semaphore, broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -82,6 +83,7 @@ impl Engine {
             events,
             nudge: Notify::new(),
             running: Running::new(),
+            strays: AtomicBool::new(false),
             version: config.version,
         });
         let membership = join(&config, &stores, &host).await?;

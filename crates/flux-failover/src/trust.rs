@@ -133,6 +133,12 @@ impl TrustHandle {
         self.publish(Trust::Lost);
     }
 
+    /// The engine has stopped everything, and acts no more as this incarnation.
+    pub(crate) fn give_up(&self) {
+        self.lock().lose(Loss::Silent);
+        self.publish(Trust::Lost);
+    }
+
     /// Publishes every change until the trust is lost or `stop` says so.
     pub(crate) async fn watch_over(self, host: Arc<dyn Host>, mut stop: watch::Receiver<bool>) {
         while self.state() != Trust::Lost {

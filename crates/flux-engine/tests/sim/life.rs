@@ -17,6 +17,7 @@ use flux_core::value::Value;
 use flux_engine::{Config, Engine, RunOptions, Stores, action, deploy, new_run};
 use futures_util::FutureExt;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -110,10 +111,11 @@ impl Life {
     fn run(self: Arc<Life>) -> Lived {
         let sim = &self.sim;
         while !self.over.load(Ordering::Relaxed) && sim.witness().violations.is_empty() {
-            match sim.world.step() {
-                Stepped::On => {}
-                Stepped::Over => sim.witness().violated("L4", "nothing will ever happen again"),
-                Stepped::Spins(owner) => {
+            match catch_unwind(AssertUnwindSafe(|| sim.world.step())) {
+                Err(_panic) => sim.witness().violated("L4", "a task panicked"),
+                Ok(Stepped::On) => {}
+                Ok(Stepped::Over) => sim.witness().violated("L4", "nothing will ever happen again"),
+                Ok(Stepped::Spins(owner)) => {
                     let name = self.name_of(owner);
                     let text = format!("{name} is busy without end while no time passes");
                     sim.witness().violated("L4", text);

@@ -6,7 +6,7 @@ use crate::world::WORLD;
 use async_trait::async_trait;
 use flux_core::chart::{ChartId, WorkflowName};
 use flux_core::clock::Timestamp;
-use flux_core::ids::{BranchId, Epoch, Incarnation, RunId};
+use flux_core::ids::{BranchId, Incarnation, RunId};
 use flux_core::ports::Error;
 use flux_core::ports::branches::{
     Branches, ClaimRequest, Claims, Commit, Committed, Fence, Release,
@@ -190,7 +190,7 @@ impl Branches for Link {
         call.await
     }
 
-    async fn owned(&self, owner: Incarnation) -> Result<Vec<(BranchId, Epoch)>, Error> {
+    async fn owned(&self, owner: Incarnation) -> Result<Vec<(BranchId, Fence)>, Error> {
         self.call("owned", move |link| done(link.sim.store.owned(owner))).await
     }
 }

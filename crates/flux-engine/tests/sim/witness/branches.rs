@@ -133,6 +133,7 @@ impl Witness {
         for run in &commit.spawned {
             self.submitted(run);
         }
+        self.commits.insert((commit.branch, commit.fence.epoch), self.now);
         let account = self.branches.get_mut(&commit.branch).expect("it was found");
         account.commit_no = account.commit_no.next();
         account.last = Some(text);

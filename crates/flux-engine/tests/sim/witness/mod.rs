@@ -13,7 +13,7 @@ mod names;
 pub use actions::{Ended, Performed};
 
 use crate::world::Instant;
-use flux_core::ids::{BranchId, Incarnation, RunId, SignalId};
+use flux_core::ids::{BranchId, Epoch, Incarnation, RunId, SignalId};
 use names::Names;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,6 +37,8 @@ pub struct Witness {
     /// Which step of which branch a key stands for, and the last epoch it was used in.
     keys: BTreeMap<String, (BranchId, String, u64)>,
     performed: Vec<Performed>,
+    /// When a branch was last committed in an epoch.
+    commits: BTreeMap<(BranchId, Epoch), Instant>,
     poison_limit: u32,
 }
 
