@@ -53,10 +53,11 @@ impl Claimer {
         }
         loop {
             // Waiting for the first slot here keeps a full engine from asking the store at all.
-            let Ok(first) = Arc::clone(&self.slots).acquire_owned().await else {
-                return self.poll;
-            };
-            drop(first);
+            tokio::select! {
+                biased;
+                () = self.end.cancelled() => return self.poll,
+                first = Arc::clone(&self.slots).acquire_owned() => drop(first),
+            }
             if self.end.is_cancelled() || self.shop.running.standing() != Standing::Full {
                 return self.poll.min(Duration::from_millis(100));
             }
@@ -98,7 +99,7 @@ impl Claimer {
                 branch,
                 lost: claimed.lost,
             };
-            let _listeners = self.shop.events.send(event);
+            self.shop.events.tell(event);
             let (entry, stop) = self.shop.running.enter(branch, claimed.fence.epoch);
             let shop = Arc::clone(&self.shop);
             let worker = Worker::new(shop, claimed, stop, self.trust.clone());

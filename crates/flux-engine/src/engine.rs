@@ -4,7 +4,7 @@ use crate::action::{Actions, Perform};
 use crate::charts::Charts;
 use crate::claimer::Claimer;
 use crate::config::{Config, Stores};
-use crate::event::EngineEvent;
+use crate::event::{EngineEvent, Events};
 use crate::running::{Running, Standing};
 use crate::schedules::Schedules;
 use crate::watch::Watch;
@@ -19,9 +19,6 @@ use std::sync::atomic::AtomicBool;
 use tokio::sync::{Notify, Semaphore, broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-/// Events kept for a slow listener.
-const EVENTS: usize = 65_536;
 
 /// Why an engine did not start.
 #[derive(Debug, thiserror::Error)]
@@ -74,13 +71,12 @@ impl Engine {
         actions: Arc<dyn Perform>,
         host: Arc<dyn Host>,
     ) -> Result<Engine, flux_failover::StartError> {
-        let (events, _) = broadcast::channel(EVENTS);
         let shop = Arc::new(Shop {
             branches: Arc::clone(&stores.branches),
             charts: Charts::new(Arc::clone(&stores.definitions), compiler),
             actions,
             host: Arc::clone(&host),
-            events,
+            events: Events::default(),
             nudge: Notify::new(),
             running: Running::new(),
             strays: AtomicBool::new(false),
@@ -202,7 +198,7 @@ impl Keeper {
     }
 
     fn tell(&self, event: EngineEvent) {
-        let _listeners = self.shop.events.send(event);
+        self.shop.events.tell(event);
     }
 
     /// One life as a member; true when it ended by a drain, false when trust was lost.
@@ -210,8 +206,7 @@ impl Keeper {
         self.shop.running.stand(Standing::NoNewActions);
         let life = self.end.child_token();
         let claiming = life.child_token();
-        let workers = TaskTracker::new();
-        let tasks = TaskTracker::new();
+        let (claims, workers, tasks) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
         let (actions, host) = (&self.shop.actions, &self.shop.host);
         if let Err(error) = actions.trust(membership.trust(), life.clone(), &**host) {
             // What runs is then killed at the first deadline and run again: slow, but right.
@@ -228,7 +223,7 @@ impl Keeper {
             poll: self.config.poll,
             end: claiming.clone(),
         };
-        host.spawn(Box::pin(tasks.track_future(claimer.run())));
+        host.spawn(Box::pin(claims.track_future(claimer.run())));
         let watch = Watch {
             shop: Arc::clone(&self.shop),
             me,
@@ -249,14 +244,13 @@ impl Keeper {
             biased;
             () = self.end.cancelled() => false,
             () = self.follow_trust(membership.trust()) => false,
-            () = self.drained(membership, &claiming, &workers) => true,
+            () = self.drained(membership, &claiming, &claims, &workers) => true,
         };
         if !drained {
             self.shop.running.stand(Standing::Lost);
         }
         life.cancel();
-        workers.close();
-        workers.wait().await;
+        ended(&claims, &workers).await;
         tasks.close();
         tasks.wait().await;
         drained
@@ -289,6 +283,7 @@ impl Keeper {
         &self,
         membership: &Membership,
         claiming: &CancellationToken,
+        claims: &TaskTracker,
         workers: &TaskTracker,
     ) {
         self.drain.cancelled().await;
@@ -297,7 +292,6 @@ impl Keeper {
             tracing::warn!("the store does not know that this engine drains: {error}");
         }
         self.shop.running.stand(Standing::Draining);
-        workers.close();
         let running = self.shop.running.count();
         tracing::info!(
             running,
@@ -305,10 +299,19 @@ impl Keeper {
         );
         let host = &*self.shop.host;
         let timeout = self.config.drain_timeout;
-        if within(host, timeout, workers.wait()).await.is_none() {
+        if within(host, timeout, ended(claims, workers)).await.is_none() {
             tracing::warn!("the drain time-out passed; stopping the actions that still run");
             self.shop.running.stand(Standing::DrainNow);
-            workers.wait().await;
+            ended(claims, workers).await;
         }
     }
+}
+
+/// Waits until nobody claims any more, and then until nobody works: the answer to the last claim
+/// begins work too.
+async fn ended(claims: &TaskTracker, workers: &TaskTracker) {
+    claims.close();
+    claims.wait().await;
+    workers.close();
+    workers.wait().await;
 }

@@ -184,7 +184,7 @@ impl Life {
         match fault {
             Fault::Crash { engine, back_after } => self.crash(engine, back_after),
             Fault::Halt { engine, what, lasts } => self.halt(engine, what, lasts),
-            Fault::Drain { engine, back_after } => self.drain(engine, back_after),
+            Fault::Drain { engine } => self.drain(engine),
             Fault::Jump { engine, by_ms } => {
                 self.tell(engine, &format!("its calendar jumps by {by_ms} ms"));
                 let offset = &self.machines[engine].clocks.calendar_offset;
@@ -218,14 +218,14 @@ impl Life {
         });
     }
 
-    fn drain(self: &Arc<Life>, engine: usize, back_after: Duration) {
+    fn drain(&self, engine: usize) {
         let mut machine = self.machines[engine].process.lock().unwrap();
         let Some((_, drain)) = &mut *machine else { return };
         if let Some(drain) = drain.take() {
             let _gone = drain.send(());
             drop(machine);
             self.sim.witness().count("drains");
-            self.tell(engine, &format!("is asked to drain, and back {back_after:?} later"));
+            self.tell(engine, "is asked to drain");
         }
     }
 

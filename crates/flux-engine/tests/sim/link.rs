@@ -20,6 +20,7 @@ use flux_core::ports::runs::{
     Signalled, Submitted,
 };
 use futures_util::FutureExt;
+use flux_testkit::MemoryStore;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -41,6 +42,24 @@ fn done<T>(call: impl Future<Output = T>) -> T {
 }
 
 impl Link {
+    /// Asks for something that changes nothing: what its caller does not hear, nobody does.
+    async fn look<T: std::fmt::Debug>(
+        &self,
+        what: &'static str,
+        op: impl FnOnce(&MemoryStore) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let sim = &self.sim;
+        let fate = sim.fate();
+        sim.sleep(fate.answer).await;
+        let outage = sim.plan.outage(sim.now(), self.engine);
+        if fate.fails.is_some() || outage.is_some() {
+            self.hang(outage).await;
+            self.tell(|_| format!("{what}: no answer"));
+            return unavailable("no answer");
+        }
+        op(&sim.store)
+    }
+
     /// Sends a call on its way. Once sent it goes on without its caller.
     async fn call<T: Send + std::fmt::Debug + 'static>(
         &self,
@@ -88,9 +107,7 @@ impl Link {
             return Some(unavailable("it did not arrive"));
         }
         let result = op(self);
-        if sim.is_traced() && !matches!(what, "members" | "owned" | "schedules") {
-            self.tell(|_| format!("{what}: {}", brief(&result)));
-        }
+        self.tell(|_| format!("{what}: {}", brief(&result)));
         sim.sleep(fate.answer).await;
         let outage = outage.or_else(|| sim.plan.outage(sim.now(), self.engine));
         if fate.fails == Some(Fails::After) || outage.is_some() {
@@ -177,6 +194,7 @@ impl Branches for Link {
     }
 
     async fn commit(&self, commit: Commit) -> Result<Committed, Error> {
+        self.sim.witness().sends_commit(commit.fence.owner);
         self.call("commit", move |link| link.commit_now(commit)).await
     }
 
@@ -191,7 +209,7 @@ impl Branches for Link {
     }
 
     async fn owned(&self, owner: Incarnation) -> Result<Vec<(BranchId, Fence)>, Error> {
-        self.call("owned", move |link| done(link.sim.store.owned(owner))).await
+        self.look("owned", |store| done(store.owned(owner))).await
     }
 }
 
@@ -231,14 +249,11 @@ impl Members for Link {
     }
 
     async fn members(&self) -> Result<Vec<Member>, Error> {
-        let call = self.call("members", move |link| {
-            let mut members = done(link.sim.store.members())?;
-            if link.sim.sabotage == Sabotage::ConvictsAtOnce {
-                members.iter_mut().for_each(|m| m.window = Duration::from_millis(1));
-            }
-            Ok(members)
-        });
-        call.await
+        let mut members = self.look("members", |store| done(store.members())).await?;
+        if self.sim.sabotage == Sabotage::ConvictsAtOnce {
+            members.iter_mut().for_each(|m| m.window = Duration::from_millis(1));
+        }
+        Ok(members)
     }
 
     async fn convict(
@@ -289,8 +304,15 @@ impl Members for Link {
         let call = self.call("leave", move |link| {
             done(link.sim.store.leave(me))?;
             let all = done(link.sim.store.members())?;
-            if all.iter().all(|member| member.incarnation != me) {
-                link.sim.witness().left(me);
+            let mut witness = link.sim.witness();
+            match all.iter().find(|member| member.incarnation == me) {
+                None => witness.left(me),
+                Some(row) if link.sim.plan.is_sound() => {
+                    let text = format!("a drained engine still owns {} branches", row.running);
+                    witness.violated("L6", text);
+                }
+                // Some answer was lost, so it may own what it does not know of.
+                Some(_) => witness.count("left with work"),
             }
             Ok(())
         });
@@ -305,21 +327,19 @@ impl Definitions for Link {
     }
 
     async fn source(&self, chart: &ChartId) -> Result<Option<String>, Error> {
-        let chart = chart.clone();
-        self.call("source", move |link| done(link.sim.store.source(&chart))).await
+        self.look("source", |store| done(store.source(chart))).await
     }
 
     async fn find(&self, name: &WorkflowName) -> Result<Option<ChartId>, Error> {
-        let name = name.clone();
-        self.call("find", move |link| done(link.sim.store.find(&name))).await
+        self.look("find", |store| done(store.find(name))).await
     }
 
     async fn definitions(&self) -> Result<Vec<DefinitionRecord>, Error> {
-        self.call("definitions", |link| done(link.sim.store.definitions())).await
+        self.look("definitions", |store| done(store.definitions())).await
     }
 
     async fn schedules(&self) -> Result<Vec<ScheduleRecord>, Error> {
-        self.call("schedules", |link| done(link.sim.store.schedules())).await
+        self.look("schedules", |store| done(store.schedules())).await
     }
 
     async fn fire(&self, firing: Firing) -> Result<bool, Error> {
@@ -353,22 +373,22 @@ impl Runs for Link {
     }
 
     async fn run(&self, id: RunId) -> Result<Option<RunRecord>, Error> {
-        self.call("run", move |link| done(link.sim.store.run(id))).await
+        self.look("run", |store| done(store.run(id))).await
     }
 
     async fn list(&self, filter: RunFilter) -> Result<Vec<RunRecord>, Error> {
-        self.call("list", move |link| done(link.sim.store.list(filter))).await
+        self.look("list", |store| done(store.list(filter))).await
     }
 
     async fn branches(&self, run: RunId) -> Result<Vec<BranchRecord>, Error> {
-        self.call("branches", move |link| done(link.sim.store.branches(run))).await
+        self.look("branches", |store| done(store.branches(run))).await
     }
 
     async fn history(&self, run: RunId) -> Result<Vec<HistoryRecord>, Error> {
-        self.call("history", move |link| done(link.sim.store.history(run))).await
+        self.look("history", |store| done(store.history(run))).await
     }
 
     async fn failovers(&self, limit: u32) -> Result<Vec<FailoverRecord>, Error> {
-        self.call("failovers", move |link| done(link.sim.store.failovers(limit))).await
+        self.look("failovers", |store| done(store.failovers(limit))).await
     }
 }

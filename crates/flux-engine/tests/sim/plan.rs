@@ -19,6 +19,8 @@ pub struct Plan {
     pub max_cluster_size: u32,
     pub scheduled: bool,
     pub killer: bool,
+    /// Whether a detection is timed at the end.
+    pub detection: bool,
 }
 
 pub struct EnginePlan {
@@ -44,7 +46,7 @@ pub enum Fault {
     Crash { engine: usize, back_after: Duration },
     Halt { engine: usize, what: Halt, lasts: Duration },
     /// A clean stop, and a new start when it is over.
-    Drain { engine: usize, back_after: Duration },
+    Drain { engine: usize },
     /// Its calendar jumps.
     Jump { engine: usize, by_ms: i64 },
 }
@@ -84,7 +86,7 @@ impl Plan {
         let engines: Vec<_> = (0..count)
             .map(|_| engine(rng, window, differing, rates, skew))
             .collect();
-        let heal_at = window * rng.between(4, 9) as u32;
+        let heal_at = window * rng.between(3, 7) as u32;
         let killer = rng.permille(60);
         Plan {
             runs: runs(rng, heal_at),
@@ -97,6 +99,7 @@ impl Plan {
             max_cluster_size: if rng.permille(100) { count as u32 } else { 35 },
             scheduled: rng.permille(150),
             killer,
+            detection: rng.permille(300),
         }
     }
 
@@ -109,6 +112,12 @@ impl Plan {
         });
         let widest: u64 = offsets.map(i64::unsigned_abs).max().unwrap_or(0) + jumps.sum::<u64>();
         Duration::from_millis(2 * widest)
+    }
+
+    /// Whether every call is answered.
+    pub fn is_sound(&self) -> bool {
+        let Calls { fail_before, fail_after, late, .. } = self.calls;
+        self.outages.is_empty() && fail_before + fail_after + late == 0
     }
 
     /// Until when an outage that holds now for this engine lasts, and whether it is one-way.
@@ -127,7 +136,7 @@ fn engine(rng: &mut Rng, window: Duration, differing: bool, rates: bool, skew: b
     EnginePlan {
         window: if differing { rng.pick(&[2, 3, 5]) * SECOND } else { window },
         concurrency: rng.between(1, 6) as u32,
-        poll: Duration::from_millis(rng.pick(&[250, 500, 1_000])),
+        poll: Duration::from_millis(rng.pick(&[400, 700, 1_000])),
         rate: if rates { rng.between(980_000, 1_020_000) } else { 1_000_000 },
         boot_offset: rng.up_to(1_000_000 * SECOND),
         calendar_offset_ms: if skew { rng.between(0, 10_000) as i64 - 5_000 } else { 0 },
@@ -165,7 +174,7 @@ fn faults(
             0 if crashes => Fault::Crash { engine, back_after: lasts },
             1 if freezes => Fault::Halt { engine, what: Halt::Process, lasts },
             2 if stalls => Fault::Halt { engine, what: Halt::Runtime, lasts },
-            3 if drains => Fault::Drain { engine, back_after: lasts },
+            3 if drains => Fault::Drain { engine },
             4 if skew => Fault::Jump { engine, by_ms: rng.between(0, 6_000) as i64 - 3_000 },
             _ => continue,
         };

@@ -30,7 +30,9 @@ pub async fn watch(life: Arc<Life>) {
             return life.sim.witness().violated("L4", open);
         }
     }
-    detection(&life, window).await;
+    if plan.detection {
+        detection(&life, window).await;
+    }
     life.judge();
     life.end();
 }

@@ -107,10 +107,6 @@ impl Sim {
         trace.lock().unwrap().push(line);
     }
 
-    pub fn is_traced(&self) -> bool {
-        self.trace.is_some()
-    }
-
     pub fn take_trace(&self) -> Vec<String> {
         let trace = self.trace.as_ref();
         trace.map(|trace| std::mem::take(&mut *trace.lock().unwrap())).unwrap_or_default()

@@ -161,6 +161,9 @@ impl World {
             .into_iter()
             .partition(|(_, slot)| slot.owner.process == process);
         inner.tasks = living;
+        let mut ready = self.ready.0.lock().unwrap();
+        ready.retain(|id| inner.tasks.contains_key(id));
+        drop(ready);
         drop(inner);
         drop::<BTreeMap<_, _>>(dead);
     }
@@ -192,6 +195,7 @@ impl World {
             }
             Poll::Ready(()) => {
                 inner.tasks.remove(&id);
+                self.ready.0.lock().unwrap().remove(&id);
                 drop(inner);
                 drop(task);
             }
@@ -202,9 +206,9 @@ impl World {
     fn choose(&self) -> Option<u64> {
         let mut inner = self.lock();
         let mut ready = self.ready.0.lock().unwrap();
-        ready.retain(|id| inner.tasks.contains_key(id));
         let runs = |id: &&u64| {
-            let owner = inner.tasks[id].owner;
+            let Some(slot) = inner.tasks.get(id) else { return false };
+            let owner = slot.owner;
             match inner.halted.get(&owner.process) {
                 None => true,
                 Some(Halt::Runtime) => owner.apart,
@@ -212,10 +216,11 @@ impl World {
             }
         };
         let able: Vec<u64> = ready.iter().filter(runs).copied().collect();
-        if able.is_empty() {
-            return None;
-        }
-        let chosen = inner.rng.pick(&able);
+        let chosen = match able[..] {
+            [] => return None,
+            [only] => only,
+            _ => inner.rng.pick(&able),
+        };
         ready.remove(&chosen);
         Some(chosen)
     }

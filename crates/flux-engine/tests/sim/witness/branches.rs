@@ -116,7 +116,6 @@ impl Witness {
                 n.branch(commit.branch), commit.fence.epoch, commit.fence.commit_no
             )
         });
-        self.must_live(commit.fence.owner, "commits");
         self.count("commits");
         self.apply(commit, text);
     }

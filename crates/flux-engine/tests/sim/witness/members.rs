@@ -19,8 +19,10 @@ pub struct Account {
     pub applied: Instant,
     /// When the last heartbeat that it knows to have succeeded was sent.
     proved: Option<Instant>,
-    /// When it was declared dead, and whether by itself.
+    /// When it was declared dead.
     pub dead: Option<Instant>,
+    /// It has said that it has stopped everything.
+    stopped: bool,
     gone: bool,
 }
 
@@ -40,7 +42,12 @@ impl Account {
 impl Witness {
     pub fn joined(&mut self, new: &NewMember, process: u32, clocks: Arc<Clocks>) {
         self.names.name_incarnation(new.incarnation, &new.name);
-        if self.members.contains_key(&new.incarnation) {
+        if let Some(account) = self.members.get_mut(&new.incarnation) {
+            // A join that arrives after its engine has left makes a ghost, which is convicted.
+            if std::mem::take(&mut account.gone) {
+                account.applied = self.now;
+                self.count("ghosts");
+            }
             return;
         }
         self.count("joins");
@@ -51,6 +58,7 @@ impl Witness {
             applied: self.now,
             proved: None,
             dead: None,
+            stopped: false,
             gone: false,
         };
         self.members.insert(new.incarnation, account);
@@ -88,6 +96,7 @@ impl Witness {
         let Some(account) = self.members.get_mut(&who) else { return };
         let silence = Duration::from_nanos(self.now - account.applied + ROUNDING);
         account.dead = Some(self.now);
+        account.stopped |= who == by;
         let window = account.timing.window;
         if who != by {
             // One that only wants to join has no account, and may judge as well.
@@ -109,8 +118,18 @@ impl Witness {
     pub fn left(&mut self, who: Incarnation) {
         if let Some(account) = self.members.get_mut(&who) {
             account.gone = true;
+            account.stopped = true;
         }
         self.must_not_act(who);
+    }
+
+    /// It sends a commit. One that was sent before, and arrives later, does no harm.
+    pub fn sends_commit(&mut self, who: Incarnation) {
+        let account = self.members.get(&who);
+        let stopped = account.is_some_and(|account| account.stopped);
+        self.must(!stopped, "L3", |n| {
+            format!("{} commits after it said that it had stopped everything", n.incarnation(who))
+        });
     }
 
     fn must_not_act(&mut self, who: Incarnation) {
