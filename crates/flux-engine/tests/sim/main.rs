@@ -83,3 +83,44 @@ fn the_same_seed_is_the_same_life() {
         assert_eq!(first.trace.len(), second.trace.len(), "seed {seed}");
     }
 }
+
+/// A witness that never sees anything would find every life good.
+fn is_seen(sabotage: Sabotage, promises: &[&str]) {
+    let seen = |seed: &u64| {
+        let violations = live(*seed, sabotage, false).violations;
+        violations.iter().any(|violation| {
+            promises.iter().any(|promise| violation.starts_with(promise))
+        })
+    };
+    let found = (0..SEEDS_TO_SEE).find(seen);
+    println!("{sabotage:?} is seen with seed {found:?}");
+    assert!(found.is_some(), "{sabotage:?} is not seen in {SEEDS_TO_SEE} lives");
+}
+
+/// Lives in which a mistake that is made on purpose must be seen.
+const SEEDS_TO_SEE: u64 = 100;
+
+#[test]
+fn a_store_that_ignores_the_epoch_is_seen() {
+    is_seen(Sabotage::IgnoresEpoch, &["S1"]);
+}
+
+#[test]
+fn a_store_that_forgets_commits_is_seen() {
+    is_seen(Sabotage::ForgetsCommits, &["S2", "S7"]);
+}
+
+#[test]
+fn a_conviction_without_a_window_is_seen() {
+    is_seen(Sabotage::ConvictsAtOnce, &["S4"]);
+}
+
+#[test]
+fn trust_that_never_ends_is_seen() {
+    is_seen(Sabotage::TrustsForEver, &["L3", "S5"]);
+}
+
+#[test]
+fn processes_that_outlive_their_engines_are_seen() {
+    is_seen(Sabotage::NoSupervisor, &["L3", "S5"]);
+}

@@ -166,10 +166,10 @@ fn faults(
     let (crashes, freezes) = (rng.permille(600), rng.permille(600));
     let (stalls, drains) = (rng.permille(300), rng.permille(250));
     let mut faults = Vec::new();
-    for _ in 0..rng.between(0, 6) {
+    for _ in 0..rng.between(0, 10) {
         let at = rng.up_to(heal_at);
         let engine = rng.below(engines as u64) as usize;
-        let lasts = rng.up_to(window * 2);
+        let lasts = rng.up_to(window * 3);
         let fault = match rng.below(5) {
             0 if crashes => Fault::Crash { engine, back_after: lasts },
             1 if freezes => Fault::Halt { engine, what: Halt::Process, lasts },

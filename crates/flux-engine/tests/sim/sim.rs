@@ -25,8 +25,6 @@ pub enum Sabotage {
     TrustsForEver,
     /// The store answers some commits without having done them.
     ForgetsCommits,
-    /// The store frees branches of engines that live.
-    FreesTheLiving,
     /// Processes outlive their right to act.
     NoSupervisor,
 }

@@ -172,7 +172,7 @@ impl Maker {
 
     fn millis(&mut self) -> u64 {
         match self.rng.below(10) {
-            0 => self.rng.between(1_000, 5_000),
+            0 => self.rng.between(1_000, 9_000),
             1..=4 => self.rng.between(200, 1_000),
             _ => self.rng.between(5, 200),
         }
