@@ -299,7 +299,10 @@ impl Keeper {
         );
         let host = &*self.shop.host;
         let timeout = self.config.drain_timeout;
-        if within(host, timeout, ended(claims, workers)).await.is_none() {
+        if within(host, timeout, ended(claims, workers))
+            .await
+            .is_none()
+        {
             tracing::warn!("the drain time-out passed; stopping the actions that still run");
             self.shop.running.stand(Standing::DrainNow);
             ended(claims, workers).await;

@@ -24,7 +24,9 @@ impl Events {
 
     /// Whether somebody listens.
     pub fn are_heard(&self) -> bool {
-        self.0.get().is_some_and(|sender| sender.receiver_count() > 0)
+        self.0
+            .get()
+            .is_some_and(|sender| sender.receiver_count() > 0)
     }
 
     /// Tells whoever listens.

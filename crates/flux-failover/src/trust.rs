@@ -251,7 +251,10 @@ mod tests {
         trust.renew(clock.boot());
         clock.advance(Duration::from_secs(500));
         let (_stop, stopped) = watch::channel(false);
-        trust.clone().watch_over(Arc::new(SystemHost), stopped).await;
+        trust
+            .clone()
+            .watch_over(Arc::new(SystemHost), stopped)
+            .await;
         assert_eq!(*trust.subscribe().borrow(), Trust::Lost);
     }
 }

@@ -81,14 +81,20 @@ impl Perform for Performer {
         let work = Work::of(&process.request);
         if work.kills {
             let (life, engine) = (Arc::clone(&self.life), self.engine);
-            sim.world.spawn(WORLD, Box::pin(async move {
-                life.sim.sleep(work.lasts + Duration::from_millis(3)).await;
-                life.crash(engine, Duration::from_millis(500));
-            }));
+            sim.world.spawn(
+                WORLD,
+                Box::pin(async move {
+                    life.sim.sleep(work.lasts + Duration::from_millis(3)).await;
+                    life.crash(engine, Duration::from_millis(500));
+                }),
+            );
         }
-        sim.world.spawn(WORLD, Box::pin(async move {
-            let _gone = answer.send(process.run(work).await);
-        }));
+        sim.world.spawn(
+            WORLD,
+            Box::pin(async move {
+                let _gone = answer.send(process.run(work).await);
+            }),
+        );
         let ended = tokio::select! {
             biased;
             ended = &mut answered => ended,
@@ -127,7 +133,11 @@ impl Process {
         self.sim.witness().began(&self.request, self.nonce);
         self.tell("begins");
         let fails = self.request.attempt <= work.fails;
-        let lasts = if work.kills { Duration::from_secs(60) } else { work.lasts };
+        let lasts = if work.kills {
+            Duration::from_secs(60)
+        } else {
+            work.lasts
+        };
         let sim = Arc::clone(&self.sim);
         let (clocks, until) = (Arc::clone(&self.clocks), self.lives_until.clone());
         let supervised = sim.sabotage != Sabotage::NoSupervisor;
@@ -164,20 +174,25 @@ impl Process {
             }
         }
         self.tell("is killed");
-        sim.witness().ended(self.request.branch, self.nonce, Ended::Killed);
+        sim.witness()
+            .ended(self.request.branch, self.nonce, Ended::Killed);
         Err(killed)
     }
 
     fn end(&self, fails: bool) -> Result<Value, Failure> {
         let how = if fails { Ended::Badly } else { Ended::Well };
         self.tell(if fails { "fails" } else { "ends" });
-        self.sim.witness().ended(self.request.branch, self.nonce, how);
+        self.sim
+            .witness()
+            .ended(self.request.branch, self.nonce, how);
         if fails {
             let fault = Fault::new(FaultKind::Runtime, "it fails at first");
             return Err(Failure::Fault(fault));
         }
         let step = self.request.node.rsplit('/').next().unwrap_or_default();
-        Ok(value::from_serde(json!({"step": step, "nonce": self.nonce})))
+        Ok(value::from_serde(
+            json!({"step": step, "nonce": self.nonce}),
+        ))
     }
 
     fn tell(&self, what: &str) {

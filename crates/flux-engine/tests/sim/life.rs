@@ -87,24 +87,51 @@ impl Life {
             self.later(*at, move |life| life.strike(fault));
         }
         for run in &self.sim.plan.runs {
-            self.spawn(client(Arc::clone(self), workflow::of_shape(run.shape), run.at, run.signals_after));
+            self.spawn(client(
+                Arc::clone(self),
+                workflow::of_shape(run.shape),
+                run.at,
+                run.signals_after,
+            ));
         }
         if self.sim.plan.killer {
             let at = self.sim.plan.heal_at / 3;
-            self.spawn(client(Arc::clone(self), workflow::killer(), at, Duration::ZERO));
+            self.spawn(client(
+                Arc::clone(self),
+                workflow::killer(),
+                at,
+                Duration::ZERO,
+            ));
         }
         self.spawn(crate::referee::watch(Arc::clone(self)));
     }
 
     fn deploy(&self) {
-        let shapes = self.sim.plan.runs.iter().map(|run: &RunPlan| workflow::of_shape(run.shape));
+        let shapes = self
+            .sim
+            .plan
+            .runs
+            .iter()
+            .map(|run: &RunPlan| workflow::of_shape(run.shape));
         let leaves = (0..workflow::LEAVES).map(workflow::leaf);
         let scheduled = self.sim.plan.scheduled.then(workflow::scheduled);
-        let all = shapes.chain(leaves).chain([workflow::killer()]).chain(scheduled);
+        let all = shapes
+            .chain(leaves)
+            .chain([workflow::killer()])
+            .chain(scheduled);
         let now = Clocks::right().calendar(0);
         for workflow in all {
-            let deployed = deploy(&self.sim.store, &workflow.chart, &workflow.source, true, now);
-            deployed.now_or_never().expect("it never waits").expect("it never fails");
+            let deployed = deploy(
+                &self.sim.store,
+                &workflow.chart,
+                &workflow.source,
+                true,
+                now,
+            );
+            deployed
+                .now_or_never()
+                .expect("it never waits")
+                .expect("it never fails");
         }
     }
 
@@ -114,7 +141,9 @@ impl Life {
             match catch_unwind(AssertUnwindSafe(|| sim.world.step())) {
                 Err(_panic) => sim.witness().violated("L4", "a task panicked"),
                 Ok(Stepped::On) => {}
-                Ok(Stepped::Over) => sim.witness().violated("L4", "nothing will ever happen again"),
+                Ok(Stepped::Over) => sim
+                    .witness()
+                    .violated("L4", "nothing will ever happen again"),
                 Ok(Stepped::Spins(owner)) => {
                     let name = self.name_of(owner);
                     let text = format!("{name} is busy without end while no time passes");
@@ -164,13 +193,20 @@ impl Life {
     }
 
     pub fn process(&self, engine: usize) -> Option<u32> {
-        self.machines[engine].process.lock().unwrap().as_ref().map(|(process, _)| *process)
+        self.machines[engine]
+            .process
+            .lock()
+            .unwrap()
+            .as_ref()
+            .map(|(process, _)| *process)
     }
 
     fn name_of(&self, owner: Owner) -> String {
         let mut engines = 0..self.engines();
         let found = engines.find(|engine| self.process(*engine) == Some(owner.process));
-        found.map_or("the world".to_owned(), |engine| self.machines[engine].name.to_string())
+        found.map_or("the world".to_owned(), |engine| {
+            self.machines[engine].name.to_string()
+        })
     }
 
     pub fn accepted(&self) -> Vec<(RunId, Arc<Workflow>)> {
@@ -183,7 +219,11 @@ impl Life {
         }
         match fault {
             Fault::Crash { engine, back_after } => self.crash(engine, back_after),
-            Fault::Halt { engine, what, lasts } => self.halt(engine, what, lasts),
+            Fault::Halt {
+                engine,
+                what,
+                lasts,
+            } => self.halt(engine, what, lasts),
             Fault::Drain { engine } => self.drain(engine),
             Fault::Jump { engine, by_ms } => {
                 self.tell(engine, &format!("its calendar jumps by {by_ms} ms"));
@@ -204,7 +244,9 @@ impl Life {
     }
 
     fn halt(self: &Arc<Life>, engine: usize, what: Halt, lasts: Duration) {
-        let Some(process) = self.process(engine) else { return };
+        let Some(process) = self.process(engine) else {
+            return;
+        };
         self.sim.witness().count(match what {
             Halt::Process => "freezes",
             Halt::Runtime => "stalls",
@@ -220,7 +262,9 @@ impl Life {
 
     fn drain(&self, engine: usize) {
         let mut machine = self.machines[engine].process.lock().unwrap();
-        let Some((_, drain)) = &mut *machine else { return };
+        let Some((_, drain)) = &mut *machine else {
+            return;
+        };
         if let Some(drain) = drain.take() {
             let _gone = drain.send(());
             drop(machine);
@@ -246,7 +290,10 @@ impl Life {
         *slot = Some((process, Some(drain)));
         drop(slot);
         self.tell(engine, "starts");
-        let owner = Owner { process, apart: false };
+        let owner = Owner {
+            process,
+            apart: false,
+        };
         let life = Arc::clone(self);
         let main = async move { life.main(engine, process, drained).await };
         self.sim.world.spawn(owner, Box::pin(main));
@@ -346,13 +393,21 @@ async fn client(life: Arc<Life>, workflow: Arc<Workflow>, at: Duration, signals_
         id: RunId::new(fresh(1)),
         branch: BranchId::new(fresh(2)),
         request_id: Some(request),
-        ..new_run(&workflow.chart, &Value::default(), RunOptions::default(), now)
+        ..new_run(
+            &workflow.chart,
+            &Value::default(),
+            RunOptions::default(),
+            now,
+        )
     };
     let id = run.id;
     while link.submit(vec![run.clone()]).await.is_err() {
         sim.sleep(Duration::from_millis(100)).await;
     }
-    life.accepted.lock().unwrap().push((id, Arc::clone(&workflow)));
+    life.accepted
+        .lock()
+        .unwrap()
+        .push((id, Arc::clone(&workflow)));
     sim.witness().count("runs");
     sim.sleep(signals_after).await;
     for kind in &workflow.listens {
@@ -377,7 +432,9 @@ impl Life {
             let store = &self.sim.store;
             let record = store.run(run).now_or_never().and_then(Result::ok).flatten();
             let history = store.history(run).now_or_never().and_then(Result::ok);
-            let (Some(record), Some(history)) = (record, history) else { continue };
+            let (Some(record), Some(history)) = (record, history) else {
+                continue;
+            };
             self.sim.witness().judge(&record, &history, &workflow);
         }
     }

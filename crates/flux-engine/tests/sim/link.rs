@@ -19,8 +19,8 @@ use flux_core::ports::runs::{
     BranchRecord, Event, FailoverRecord, HistoryRecord, NewRun, RunFilter, RunRecord, Runs,
     Signalled, Submitted,
 };
-use futures_util::FutureExt;
 use flux_testkit::MemoryStore;
+use futures_util::FutureExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -38,7 +38,8 @@ pub struct Link {
 
 /// What the store does at once when a call reaches it.
 fn done<T>(call: impl Future<Output = T>) -> T {
-    call.now_or_never().expect("the store in memory never waits")
+    call.now_or_never()
+        .expect("the store in memory never waits")
 }
 
 impl Link {
@@ -78,7 +79,9 @@ impl Link {
             }
         };
         self.sim.world.spawn(WORLD, Box::pin(travel));
-        answered.await.unwrap_or_else(|_| unavailable("its answer was lost"))
+        answered
+            .await
+            .unwrap_or_else(|_| unavailable("its answer was lost"))
     }
 
     /// `None`: the caller has been told before.
@@ -124,7 +127,9 @@ impl Link {
             (rng.permille(400), rng.up_to(Duration::from_millis(100)))
         };
         let left = outage.map(|(until, _)| until.saturating_sub(self.sim.now()));
-        self.sim.sleep(left.filter(|_| waits).unwrap_or(quick)).await;
+        self.sim
+            .sleep(left.filter(|_| waits).unwrap_or(quick))
+            .await;
     }
 
     fn tell(&self, what: impl FnOnce(&crate::witness::Witness) -> String) {
@@ -137,7 +142,11 @@ impl Link {
         if let Some(row) = rows.iter().find(|row| row.id == commit.branch)
             && let Some(owner) = row.owner
         {
-            commit.fence = Fence { owner, epoch: row.epoch, commit_no: row.commit_no };
+            commit.fence = Fence {
+                owner,
+                epoch: row.epoch,
+                commit_no: row.commit_no,
+            };
         }
     }
 
@@ -149,7 +158,11 @@ impl Link {
         }
         if sabotage == Sabotage::ForgetsCommits && self.sim.rng().permille(20) {
             let commit_no = commit.fence.commit_no.next();
-            let answer = Committed::Yes { commit_no, woke: true, cancelled: Vec::new() };
+            let answer = Committed::Yes {
+                commit_no,
+                woke: true,
+                cancelled: Vec::new(),
+            };
             self.sim.witness().committed(&commit, &answer);
             return Ok(answer);
         }
@@ -157,7 +170,12 @@ impl Link {
         self.sim.witness().committed(&commit, &answer);
         self.tell(|w| {
             let (branch, fence) = (w.names.branch(commit.branch), commit.fence);
-            format!("  {branch} epoch {} commit {} at {}", fence.epoch, fence.commit_no.next(), commit.node)
+            format!(
+                "  {branch} epoch {} commit {} at {}",
+                fence.epoch,
+                fence.commit_no.next(),
+                commit.node
+            )
         });
         Ok(answer)
     }
@@ -169,7 +187,10 @@ impl Link {
         for claimed in &claims.branches {
             self.tell(|w| {
                 let (branch, fence) = (w.names.branch(claimed.branch), claimed.fence);
-                format!("  takes {branch} epoch {} commit {}", fence.epoch, fence.commit_no)
+                format!(
+                    "  takes {branch} epoch {} commit {}",
+                    fence.epoch, fence.commit_no
+                )
             });
         }
         Ok(claims)
@@ -183,7 +204,11 @@ fn brief<T: std::fmt::Debug>(result: &Result<T, Error>) -> String {
         Err(error) => error.to_string(),
     };
     let head: String = text.chars().take(70).collect();
-    if head.len() < text.len() { format!("{head}...") } else { head }
+    if head.len() < text.len() {
+        format!("{head}...")
+    } else {
+        head
+    }
 }
 
 #[async_trait]
@@ -195,7 +220,8 @@ impl Branches for Link {
 
     async fn commit(&self, commit: Commit) -> Result<Committed, Error> {
         self.sim.witness().sends_commit(commit.fence.owner);
-        self.call("commit", move |link| link.commit_now(commit)).await
+        self.call("commit", move |link| link.commit_now(commit))
+            .await
     }
 
     async fn release(&self, release: Release) -> Result<bool, Error> {
@@ -251,7 +277,9 @@ impl Members for Link {
     async fn members(&self) -> Result<Vec<Member>, Error> {
         let mut members = self.look("members", |store| done(store.members())).await?;
         if self.sim.sabotage == Sabotage::ConvictsAtOnce {
-            members.iter_mut().for_each(|m| m.window = Duration::from_millis(1));
+            members
+                .iter_mut()
+                .for_each(|m| m.window = Duration::from_millis(1));
         }
         Ok(members)
     }
@@ -297,7 +325,10 @@ impl Members for Link {
     }
 
     async fn set_draining(&self, me: Incarnation) -> Result<(), Error> {
-        self.call("set_draining", move |link| done(link.sim.store.set_draining(me))).await
+        self.call("set_draining", move |link| {
+            done(link.sim.store.set_draining(me))
+        })
+        .await
     }
 
     async fn leave(&self, me: Incarnation) -> Result<(), Error> {
@@ -323,7 +354,10 @@ impl Members for Link {
 #[async_trait]
 impl Definitions for Link {
     async fn deploy(&self, definition: NewDefinition) -> Result<(), Error> {
-        self.call("deploy", move |link| done(link.sim.store.deploy(definition))).await
+        self.call("deploy", move |link| {
+            done(link.sim.store.deploy(definition))
+        })
+        .await
     }
 
     async fn source(&self, chart: &ChartId) -> Result<Option<String>, Error> {
@@ -335,11 +369,13 @@ impl Definitions for Link {
     }
 
     async fn definitions(&self) -> Result<Vec<DefinitionRecord>, Error> {
-        self.look("definitions", |store| done(store.definitions())).await
+        self.look("definitions", |store| done(store.definitions()))
+            .await
     }
 
     async fn schedules(&self) -> Result<Vec<ScheduleRecord>, Error> {
-        self.look("schedules", |store| done(store.schedules())).await
+        self.look("schedules", |store| done(store.schedules()))
+            .await
     }
 
     async fn fire(&self, firing: Firing) -> Result<bool, Error> {
@@ -369,7 +405,10 @@ impl Runs for Link {
     }
 
     async fn signal(&self, run: RunId, event: Event, now: Timestamp) -> Result<Signalled, Error> {
-        self.call("signal", move |link| done(link.sim.store.signal(run, event, now))).await
+        self.call("signal", move |link| {
+            done(link.sim.store.signal(run, event, now))
+        })
+        .await
     }
 
     async fn run(&self, id: RunId) -> Result<Option<RunRecord>, Error> {
@@ -381,7 +420,8 @@ impl Runs for Link {
     }
 
     async fn branches(&self, run: RunId) -> Result<Vec<BranchRecord>, Error> {
-        self.look("branches", |store| done(store.branches(run))).await
+        self.look("branches", |store| done(store.branches(run)))
+            .await
     }
 
     async fn history(&self, run: RunId) -> Result<Vec<HistoryRecord>, Error> {
@@ -389,6 +429,7 @@ impl Runs for Link {
     }
 
     async fn failovers(&self, limit: u32) -> Result<Vec<FailoverRecord>, Error> {
-        self.look("failovers", |store| done(store.failovers(limit))).await
+        self.look("failovers", |store| done(store.failovers(limit)))
+            .await
     }
 }

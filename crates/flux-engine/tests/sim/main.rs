@@ -1,7 +1,10 @@
 //! Whole lives of clusters, simulated: the real engine, failover and core on virtual time over a
 //! store in memory, with everything going wrong that can, and a witness of what must not happen.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![expect(clippy::print_stdout, reason = "a test says what it has seen, and how to see it again")]
+#![expect(
+    clippy::print_stdout,
+    reason = "a test says what it has seen, and how to see it again"
+)]
 
 mod action;
 mod host;
@@ -44,7 +47,10 @@ fn failure(seed: u64, lived: &Lived) -> Option<String> {
 fn lives_end_well() {
     let (first, count) = match number("FLUX_SIM_SEED") {
         Some(seed) => (seed, 1),
-        None => (number("FLUX_SIM_FIRST").unwrap_or(0), number("FLUX_SIM_LIVES").unwrap_or(LIVES)),
+        None => (
+            number("FLUX_SIM_FIRST").unwrap_or(0),
+            number("FLUX_SIM_LIVES").unwrap_or(LIVES),
+        ),
     };
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     let mut secs = 0.0;
@@ -66,17 +72,26 @@ fn lives_end_well() {
 
 #[test]
 fn replay() {
-    let Some(seed) = number("FLUX_SIM_SEED") else { return };
+    let Some(seed) = number("FLUX_SIM_SEED") else {
+        return;
+    };
     let lived = live(seed, Sabotage::None, true);
     lived.trace.iter().for_each(|line| println!("{line}"));
     println!("seed {seed}: {:?}", lived.counts);
-    assert!(lived.violations.is_empty(), "{}", lived.violations.join("\n"));
+    assert!(
+        lived.violations.is_empty(),
+        "{}",
+        lived.violations.join("\n")
+    );
 }
 
 #[test]
 fn the_same_seed_is_the_same_life() {
     for seed in 0..20 {
-        let (first, second) = (live(seed, Sabotage::None, true), live(seed, Sabotage::None, true));
+        let (first, second) = (
+            live(seed, Sabotage::None, true),
+            live(seed, Sabotage::None, true),
+        );
         assert!(first.trace.len() > 100, "seed {seed} has a trace");
         let differs = first.trace.iter().zip(&second.trace).find(|(a, b)| a != b);
         assert_eq!(differs, None, "seed {seed}");
@@ -89,12 +104,17 @@ fn is_seen(sabotage: Sabotage, promises: &[&str]) {
     let seen = |seed: &u64| {
         let violations = live(*seed, sabotage, false).violations;
         violations.iter().any(|violation| {
-            promises.iter().any(|promise| violation.starts_with(promise))
+            promises
+                .iter()
+                .any(|promise| violation.starts_with(promise))
         })
     };
     let found = (0..SEEDS_TO_SEE).find(seen);
     println!("{sabotage:?} is seen with seed {found:?}");
-    assert!(found.is_some(), "{sabotage:?} is not seen in {SEEDS_TO_SEE} lives");
+    assert!(
+        found.is_some(),
+        "{sabotage:?} is not seen in {SEEDS_TO_SEE} lives"
+    );
 }
 
 /// Lives in which a mistake that is made on purpose must be seen.

@@ -43,12 +43,24 @@ pub struct RunPlan {
 /// Something that happens to an engine.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
-    Crash { engine: usize, back_after: Duration },
-    Halt { engine: usize, what: Halt, lasts: Duration },
+    Crash {
+        engine: usize,
+        back_after: Duration,
+    },
+    Halt {
+        engine: usize,
+        what: Halt,
+        lasts: Duration,
+    },
     /// A clean stop, and a new start when it is over.
-    Drain { engine: usize },
+    Drain {
+        engine: usize,
+    },
     /// Its calendar jumps.
-    Jump { engine: usize, by_ms: i64 },
+    Jump {
+        engine: usize,
+        by_ms: i64,
+    },
 }
 
 /// A time in which the store cannot be reached.
@@ -116,7 +128,12 @@ impl Plan {
 
     /// Whether every call is answered.
     pub fn is_sound(&self) -> bool {
-        let Calls { fail_before, fail_after, late, .. } = self.calls;
+        let Calls {
+            fail_before,
+            fail_after,
+            late,
+            ..
+        } = self.calls;
         self.outages.is_empty() && fail_before + fail_after + late == 0
     }
 
@@ -134,12 +151,24 @@ impl Plan {
 
 fn engine(rng: &mut Rng, window: Duration, differing: bool, rates: bool, skew: bool) -> EnginePlan {
     EnginePlan {
-        window: if differing { rng.pick(&[2, 3, 5]) * SECOND } else { window },
+        window: if differing {
+            rng.pick(&[2, 3, 5]) * SECOND
+        } else {
+            window
+        },
         concurrency: rng.between(1, 6) as u32,
         poll: Duration::from_millis(rng.pick(&[400, 700, 1_000])),
-        rate: if rates { rng.between(980_000, 1_020_000) } else { 1_000_000 },
+        rate: if rates {
+            rng.between(980_000, 1_020_000)
+        } else {
+            1_000_000
+        },
         boot_offset: rng.up_to(1_000_000 * SECOND),
-        calendar_offset_ms: if skew { rng.between(0, 10_000) as i64 - 5_000 } else { 0 },
+        calendar_offset_ms: if skew {
+            rng.between(0, 10_000) as i64 - 5_000
+        } else {
+            0
+        },
     }
 }
 
@@ -171,11 +200,25 @@ fn faults(
         let engine = rng.below(engines as u64) as usize;
         let lasts = rng.up_to(window * 3);
         let fault = match rng.below(5) {
-            0 if crashes => Fault::Crash { engine, back_after: lasts },
-            1 if freezes => Fault::Halt { engine, what: Halt::Process, lasts },
-            2 if stalls => Fault::Halt { engine, what: Halt::Runtime, lasts },
+            0 if crashes => Fault::Crash {
+                engine,
+                back_after: lasts,
+            },
+            1 if freezes => Fault::Halt {
+                engine,
+                what: Halt::Process,
+                lasts,
+            },
+            2 if stalls => Fault::Halt {
+                engine,
+                what: Halt::Runtime,
+                lasts,
+            },
             3 if drains => Fault::Drain { engine },
-            4 if skew => Fault::Jump { engine, by_ms: rng.between(0, 6_000) as i64 - 3_000 },
+            4 if skew => Fault::Jump {
+                engine,
+                by_ms: rng.between(0, 6_000) as i64 - 3_000,
+            },
             _ => continue,
         };
         faults.push((at, fault));
@@ -203,7 +246,13 @@ fn outages(rng: &mut Rng, engines: usize, window: Duration, heal_at: Duration) -
 }
 
 fn calls(rng: &mut Rng, window: Duration) -> Calls {
-    let mut chance = |most: u64| if rng.permille(400) { rng.below(most) } else { 0 };
+    let mut chance = |most: u64| {
+        if rng.permille(400) {
+            rng.below(most)
+        } else {
+            0
+        }
+    };
     let (fail_before, fail_after, late, slow) = (chance(60), chance(60), chance(30), chance(40));
     Calls {
         fail_before,

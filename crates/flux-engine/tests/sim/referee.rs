@@ -18,7 +18,9 @@ const CALLS: Duration = Duration::from_millis(100);
 pub async fn watch(life: Arc<Life>) {
     let plan = &life.sim.plan;
     life.sim.sleep(plan.heal_at).await;
-    life.sim.tell("world", |_| "*** nothing goes wrong from here on".to_owned());
+    life.sim.tell("world", |_| {
+        "*** nothing goes wrong from here on".to_owned()
+    });
     (0..life.engines()).for_each(|engine| life.boot(engine));
     let window = plan.engines.iter().map(|engine| engine.window).max();
     let window = window.unwrap_or_default();
@@ -52,16 +54,23 @@ async fn detection(life: &Arc<Life>, window: Duration) {
     life.sim.sleep(window * 3).await;
     let engines = life.engines() as u64;
     let victim = life.sim.rng().below(engines) as usize;
-    let Some(process) = life.process(victim) else { return };
+    let Some(process) = life.process(victim) else {
+        return;
+    };
     let believed = life.sim.witness().believed(process);
     let Some((who, _, judged_by)) = believed.first().copied() else {
-        return life.sim.witness().violated("L4", "an engine that is well is no member");
+        return life
+            .sim
+            .witness()
+            .violated("L4", "an engine that is well is no member");
     };
     life.crash(victim, Duration::from_secs(3600));
     // A heartbeat may still be on its way.
     life.sim.sleep(Duration::from_millis(10)).await;
     let applied = life.sim.witness().believed(process);
-    let Some((_, applied, _)) = applied.first().copied() else { return };
+    let Some((_, applied, _)) = applied.first().copied() else {
+        return;
+    };
     let others = (0..life.engines()).filter(|engine| *engine != victim);
     let latest = others.map(|engine| {
         let clocks = life.clocks(engine);
@@ -95,8 +104,12 @@ fn what_is_open(life: &Life) -> String {
             let owner = branch.owner.map(|owner| witness.names.incarnation(owner));
             lines.push(format!(
                 "  {} is {} at {}, epoch {}, commit {}, owner {owner:?}, due {:?}",
-                witness.names.branch(branch.id), branch.state, branch.node, branch.epoch,
-                branch.commit_no, branch.due_at.map(|due| due.to_string()),
+                witness.names.branch(branch.id),
+                branch.state,
+                branch.node,
+                branch.epoch,
+                branch.commit_no,
+                branch.due_at.map(|due| due.to_string()),
             ));
         }
     }

@@ -107,7 +107,9 @@ impl Sim {
 
     pub fn take_trace(&self) -> Vec<String> {
         let trace = self.trace.as_ref();
-        trace.map(|trace| std::mem::take(&mut *trace.lock().unwrap())).unwrap_or_default()
+        trace
+            .map(|trace| std::mem::take(&mut *trace.lock().unwrap()))
+            .unwrap_or_default()
     }
 
     /// Draws what becomes of a call; nothing lasts much longer than until the healing.
@@ -115,11 +117,27 @@ impl Sim {
         let mut rng = self.rng();
         let (request, answer) = (rng.up_to(QUICK), rng.up_to(QUICK));
         if self.calm() {
-            return Fate { request, answer, fails: None };
+            return Fate {
+                request,
+                answer,
+                fails: None,
+            };
         }
-        let Calls { fail_before, fail_after, late, slow, slowest } = self.plan.calls;
+        let Calls {
+            fail_before,
+            fail_after,
+            late,
+            slow,
+            slowest,
+        } = self.plan.calls;
         let slowest = slowest.min(self.plan.heal_at.saturating_sub(self.now()));
-        let mut delay = |quick| if rng.permille(slow) { rng.up_to(slowest) } else { quick };
+        let mut delay = |quick| {
+            if rng.permille(slow) {
+                rng.up_to(slowest)
+            } else {
+                quick
+            }
+        };
         let (request, answer) = (delay(request), delay(answer));
         let dice = rng.below(1000);
         let fails = if dice < fail_before {
@@ -135,7 +153,11 @@ impl Sim {
             Some(Fails::Late) => rng.up_to(slowest),
             _ => request,
         };
-        Fate { request, answer, fails }
+        Fate {
+            request,
+            answer,
+            fails,
+        }
     }
 }
 

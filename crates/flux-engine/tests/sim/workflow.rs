@@ -30,7 +30,9 @@ pub fn of_shape(shape: u64) -> Arc<Workflow> {
 /// A workflow that other workflows start.
 pub fn leaf(number: u64) -> Arc<Workflow> {
     let name = format!("leaf-{number}");
-    kept(&name, || Maker::new(1_000_000 + number).workflow(&name, true))
+    kept(&name, || {
+        Maker::new(1_000_000 + number).workflow(&name, true)
+    })
 }
 
 /// A workflow that kills each engine that performs it.
@@ -69,7 +71,10 @@ fn kept(name: &str, make: impl FnOnce() -> Workflow) -> Arc<Workflow> {
         return Arc::clone(found);
     }
     let made = Arc::new(make());
-    shelf().lock().unwrap().insert(name.to_owned(), Arc::clone(&made));
+    shelf()
+        .lock()
+        .unwrap()
+        .insert(name.to_owned(), Arc::clone(&made));
     made
 }
 
@@ -103,7 +108,8 @@ impl Maker {
         let mut body = self.sequence(count, leaf, true);
         let completes = leaf || !self.rng.permille(80);
         if !completes {
-            let error = json!({"type": "https://example.com/meant", "status": 418, "title": "Meant"});
+            let error =
+                json!({"type": "https://example.com/meant", "status": 418, "title": "Meant"});
             body.push(json!({"fails": {"raise": {"error": error}}}));
         }
         self.finish(name, Value::Array(body), completes)
@@ -253,7 +259,8 @@ impl Maker {
 
     fn child(&mut self, certain: bool) -> Value {
         let name = format!("leaf-{}", self.rng.below(LEAVES));
-        let task = json!({"run": {"workflow": {"namespace": "sim", "name": name, "version": "1.0.0"}}});
+        let task =
+            json!({"run": {"workflow": {"namespace": "sim", "name": name, "version": "1.0.0"}}});
         self.step('c', certain, 1, task)
     }
 
@@ -261,8 +268,16 @@ impl Maker {
     fn limited(&mut self) -> Value {
         let command = format!("work {}", self.rng.between(5, 600));
         let after = self.rng.between(50, 500);
-        let mut block = self.step('s', false, 1, json!({"run": {"shell": {"command": command}}}));
-        if let Some(task) = block.as_object_mut().and_then(|block| block.values_mut().next()) {
+        let mut block = self.step(
+            's',
+            false,
+            1,
+            json!({"run": {"shell": {"command": command}}}),
+        );
+        if let Some(task) = block
+            .as_object_mut()
+            .and_then(|block| block.values_mut().next())
+        {
             task["timeout"] = json!({"after": {"milliseconds": after}});
         }
         let (name, late) = (self.name('t'), self.name('x'));

@@ -198,7 +198,9 @@ impl World {
         let mut inner = self.lock();
         let mut ready = self.ready.0.lock().unwrap();
         let runs = |id: &&u64| {
-            let Some(slot) = inner.tasks.get(id) else { return false };
+            let Some(slot) = inner.tasks.get(id) else {
+                return false;
+            };
             let owner = slot.owner;
             match inner.halted.get(&owner.process) {
                 None => true,

@@ -232,7 +232,9 @@ pub async fn owned_lists_what_is_owned(ports: Ports) {
     ports.submit((1..=3).map(run).collect()).await;
     let fences = |claims: Claims| -> Vec<_> {
         let claimed = claims.branches.iter();
-        claimed.map(|claimed| (claimed.branch, claimed.fence)).collect()
+        claimed
+            .map(|claimed| (claimed.branch, claimed.fence))
+            .collect()
     };
     let first = fences(ports.claims(owner, 2, 10).await);
     let rest = fences(ports.claims(other, 2, 10).await);

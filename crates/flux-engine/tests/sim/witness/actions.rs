@@ -40,14 +40,22 @@ impl Witness {
         self.count("actions");
         let branch = request.branch;
         let Some(who) = self.owner_of(branch, request.epoch) else {
-            return self.violated("S1", format!("an action of {branch} in an epoch nobody was given"));
+            return self.violated(
+                "S1",
+                format!("an action of {branch} in an epoch nobody was given"),
+            );
         };
         if let Some(other) = self.running.get(&branch) {
             let other = other.who;
-            self.violated("S5", format!(
-                "{} begins an action of {} while {} performs one",
-                self.names.incarnation(who), self.names.branch(branch), self.names.incarnation(other)
-            ));
+            self.violated(
+                "S5",
+                format!(
+                    "{} begins an action of {} while {} performs one",
+                    self.names.incarnation(who),
+                    self.names.branch(branch),
+                    self.names.incarnation(other)
+                ),
+            );
         }
         self.must_live(who, "begins an action");
         self.must_have_the_right(who, "begins");
@@ -58,9 +66,13 @@ impl Witness {
             format!("the key {key} stands for {named} and for {node}")
         });
         self.must(last <= request.epoch.get(), "S6", |_| {
-            format!("the fencing token of {key} went back from {last} to {}", request.epoch)
+            format!(
+                "the fencing token of {key} went back from {last} to {}",
+                request.epoch
+            )
         });
-        self.keys.insert(key.clone(), (branch, node.clone(), request.epoch.get()));
+        self.keys
+            .insert(key.clone(), (branch, node.clone(), request.epoch.get()));
         let running = Running {
             who,
             key,
@@ -76,7 +88,9 @@ impl Witness {
             Some(running) if running.nonce == nonce => {}
             _ => return,
         }
-        let Some(running) = self.running.remove(&branch) else { return };
+        let Some(running) = self.running.remove(&branch) else {
+            return;
+        };
         self.must_have_the_right(running.who, "still performs");
         if ended == Ended::Killed {
             self.count("killed actions");
@@ -93,11 +107,16 @@ impl Witness {
     }
 
     fn must_have_the_right(&mut self, who: Incarnation, what: &str) {
-        let Some(account) = self.members.get(&who) else { return };
+        let Some(account) = self.members.get(&who) else {
+            return;
+        };
         let (now, until) = (self.now, account.acts_until());
         self.must(now <= until, "L3", |n| {
             let late = (now - until) as f64 / 1e9;
-            format!("{} {what} an action {late:.6} s after its right to act ended", n.incarnation(who))
+            format!(
+                "{} {what} an action {late:.6} s after its right to act ended",
+                n.incarnation(who)
+            )
         });
     }
 }

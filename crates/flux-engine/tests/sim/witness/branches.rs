@@ -70,21 +70,28 @@ impl Witness {
         let (owner, epoch) = (account.owner, account.epoch);
         let free = owner.is_none();
         let later = fence.epoch > epoch && fence.owner == who;
-        let same =
-            account.commit_no == fence.commit_no && account.memory == claimed.memory;
+        let same = account.commit_no == fence.commit_no && account.memory == claimed.memory;
         let over = account.ended || self.runs.get(&claimed.run) != Some(&false);
         account.owner = Some(who);
         account.epoch = fence.epoch;
         account.owners.insert(fence.epoch, who);
         let name = |names: &super::Names| names.branch(branch);
-        self.must(!over, "S10", |n| format!("{} has ended, and is claimed", name(n)));
+        self.must(!over, "S10", |n| {
+            format!("{} has ended, and is claimed", name(n))
+        });
         self.must(free, "S1", |n| {
             let owner = owner.map(|owner| n.incarnation(owner)).unwrap_or_default();
             format!("{} was taken from {owner}, which had not lost it", name(n))
         });
-        self.must(later, "S1", |n| format!("{}: epoch {epoch} then {}", name(n), fence.epoch));
+        self.must(later, "S1", |n| {
+            format!("{}: epoch {epoch} then {}", name(n), fence.epoch)
+        });
         self.must(same, "S7", |n| {
-            format!("{} does not go on from commit point {}", name(n), fence.commit_no)
+            format!(
+                "{} does not go on from commit point {}",
+                name(n),
+                fence.commit_no
+            )
         });
     }
 
@@ -123,16 +130,22 @@ impl Witness {
     fn apply(&mut self, commit: &Commit, text: String) {
         let over = self.runs.get(&commit.run) != Some(&false);
         self.must(!over, "S10", |n| {
-            format!("{} commits after its run has ended", n.branch(commit.branch))
+            format!(
+                "{} commits after its run has ended",
+                n.branch(commit.branch)
+            )
         });
         for signal in &commit.consumed {
             let first = self.consumed.insert(*signal);
-            self.must(first, "S9", |_| format!("signal {signal} was consumed twice"));
+            self.must(first, "S9", |_| {
+                format!("signal {signal} was consumed twice")
+            });
         }
         for run in &commit.spawned {
             self.submitted(run);
         }
-        self.commits.insert((commit.branch, commit.fence.epoch), self.now);
+        self.commits
+            .insert((commit.branch, commit.fence.epoch), self.now);
         let account = self.branches.get_mut(&commit.branch).expect("it was found");
         account.commit_no = account.commit_no.next();
         account.last = Some(text);
@@ -149,12 +162,14 @@ impl Witness {
                 if let Some(child) = &wait.child {
                     self.submitted(child);
                 }
-                self.count(match (&wait.child, wait.branches.is_empty(), wait.signals_after) {
-                    (Some(_), ..) => "child runs",
-                    (None, false, _) => "splits",
-                    (None, true, Some(_)) => "listens",
-                    (None, true, None) => "timers and retries",
-                });
+                self.count(
+                    match (&wait.child, wait.branches.is_empty(), wait.signals_after) {
+                        (Some(_), ..) => "child runs",
+                        (None, false, _) => "splits",
+                        (None, true, Some(_)) => "listens",
+                        (None, true, None) => "timers and retries",
+                    },
+                );
                 debug_assert!(self.branches.contains_key(&branch));
             }
             Then::End { run, .. } => {
@@ -168,7 +183,9 @@ impl Witness {
     }
 
     pub fn released(&mut self, release: &Release, done: bool) {
-        let Some(account) = self.branches.get_mut(&release.branch) else { return };
+        let Some(account) = self.branches.get_mut(&release.branch) else {
+            return;
+        };
         if !done {
             return;
         }
@@ -177,7 +194,10 @@ impl Witness {
         self.count("releases");
         self.must(held, "S1", |n| {
             let who = n.incarnation(release.fence.owner);
-            format!("{who} gave back {}, which it did not own", n.branch(release.branch))
+            format!(
+                "{who} gave back {}, which it did not own",
+                n.branch(release.branch)
+            )
         });
     }
 
@@ -187,7 +207,9 @@ impl Witness {
         }
         for takeover in freed {
             self.count("takeovers");
-            let Some(account) = self.branches.get_mut(&takeover.branch) else { continue };
+            let Some(account) = self.branches.get_mut(&takeover.branch) else {
+                continue;
+            };
             let owned = account.owner == Some(dead);
             account.owner = None;
             account.epoch = account.epoch.next();
@@ -201,10 +223,17 @@ impl Witness {
                 self.count("poisoned");
             }
             self.must(owned, "S8", |n| {
-                format!("{} was freed though {} did not run it", n.branch(takeover.branch), n.incarnation(dead))
+                format!(
+                    "{} was freed though {} did not run it",
+                    n.branch(takeover.branch),
+                    n.incarnation(dead)
+                )
             });
             self.must(!takeover.poisoned || lost >= self.poison_limit, "L7", |n| {
-                format!("{} was poisoned after {lost} lost owners", n.branch(takeover.branch))
+                format!(
+                    "{} was poisoned after {lost} lost owners",
+                    n.branch(takeover.branch)
+                )
             });
         }
     }

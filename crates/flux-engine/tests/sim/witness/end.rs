@@ -10,7 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 impl Witness {
     pub fn judge(&mut self, record: &RunRecord, history: &[HistoryRecord], workflow: &Workflow) {
         self.numbers_have_no_gap(history);
-        let poisoned = record.outcome.as_ref().is_some_and(Witness::outcome_was_poison);
+        let poisoned = record
+            .outcome
+            .as_ref()
+            .is_some_and(Witness::outcome_was_poison);
         if poisoned {
             return;
         }
@@ -20,7 +23,11 @@ impl Witness {
         };
         let (run, state) = (record.id, record.state);
         self.must(state == expected, "S3", |n| {
-            format!("{} ended {state:?}, not {expected:?}: {:?}", n.run(run), record.outcome)
+            format!(
+                "{} ended {state:?}, not {expected:?}: {:?}",
+                n.run(run),
+                record.outcome
+            )
         });
         if let Some(Outcome::Completed { output }) = &record.outcome {
             let output = serde_json::from_str(output).unwrap_or_default();
@@ -31,9 +38,14 @@ impl Witness {
     /// Each commit point of a branch has its number, and each number one commit point.
     fn numbers_have_no_gap(&mut self, history: &[HistoryRecord]) {
         let mut numbers: BTreeMap<BranchId, Vec<u64>> = BTreeMap::new();
-        let commits = history.iter().filter(|row| !row.events.contains("\"takeover\""));
+        let commits = history
+            .iter()
+            .filter(|row| !row.events.contains("\"takeover\""));
         for row in commits {
-            numbers.entry(row.branch).or_default().push(row.commit_no.get());
+            numbers
+                .entry(row.branch)
+                .or_default()
+                .push(row.commit_no.get());
         }
         for (branch, mut found) in numbers {
             found.sort_unstable();
@@ -72,17 +84,22 @@ impl Witness {
     ) {
         let branches: BTreeSet<BranchId> = history.iter().map(|row| row.branch).collect();
         let suffix = format!("/{step}");
-        let of_step = |p: &&super::Performed| p.node.ends_with(&suffix) && branches.contains(&p.branch);
+        let of_step =
+            |p: &&super::Performed| p.node.ends_with(&suffix) && branches.contains(&p.branch);
         let attempts: Vec<_> = self.performed.iter().filter(of_step).collect();
         let keys: BTreeSet<&str> = attempts.iter().map(|p| p.key.as_str()).collect();
         let keys = keys.len();
         let nonce = value["nonce"].as_u64();
-        let made = attempts.iter().find(|p| Some(p.nonce) == nonce && p.ended == Ended::Well);
+        let made = attempts
+            .iter()
+            .find(|p| Some(p.nonce) == nonce && p.ended == Ended::Well);
         let committed = made.is_some_and(|made| {
             let commits = self.commits.get(&(made.branch, made.epoch));
             commits.is_some_and(|last| *last >= made.at)
         });
-        self.must(made.is_some(), "S6", |_| format!("nobody performed {step} to its end: {value}"));
+        self.must(made.is_some(), "S6", |_| {
+            format!("nobody performed {step} to its end: {value}")
+        });
         self.must(committed, "S7", |_| {
             format!("the output of {step} is of an attempt that was not committed: {value}")
         });

@@ -93,7 +93,9 @@ impl Witness {
             false => "convictions",
         });
         self.must_live(who, "is declared dead");
-        let Some(account) = self.members.get_mut(&who) else { return };
+        let Some(account) = self.members.get_mut(&who) else {
+            return;
+        };
         let silence = Duration::from_nanos(self.now - account.applied + ROUNDING);
         account.dead = Some(self.now);
         account.stopped |= who == by;
@@ -128,16 +130,25 @@ impl Witness {
         let account = self.members.get(&who);
         let stopped = account.is_some_and(|account| account.stopped);
         self.must(!stopped, "L3", |n| {
-            format!("{} commits after it said that it had stopped everything", n.incarnation(who))
+            format!(
+                "{} commits after it said that it had stopped everything",
+                n.incarnation(who)
+            )
         });
     }
 
     fn must_not_act(&mut self, who: Incarnation) {
-        let mut acting = self.running.iter().filter(|(_, running)| running.who == who);
+        let mut acting = self
+            .running
+            .iter()
+            .filter(|(_, running)| running.who == who);
         let acting = acting.next().map(|(branch, _)| *branch);
         self.must(acting.is_none(), "L3", |n| {
             let branch = acting.map(|branch| n.branch(branch)).unwrap_or_default();
-            format!("{} is dead or gone, and still performs an action of {branch}", n.incarnation(who))
+            format!(
+                "{} is dead or gone, and still performs an action of {branch}",
+                n.incarnation(who)
+            )
         });
     }
 
@@ -145,7 +156,10 @@ impl Witness {
         let account = self.members.get(&who);
         let lives = account.is_some_and(|account| account.dead.is_none() && !account.gone);
         self.must(lives, "S12", |n| {
-            format!("{} {what} after it was declared dead, or has left", n.incarnation(who))
+            format!(
+                "{} {what} after it was declared dead, or has left",
+                n.incarnation(who)
+            )
         });
     }
 
@@ -153,7 +167,10 @@ impl Witness {
         let account = self.members.get(&who);
         let dead = account.is_some_and(|account| account.dead.is_some());
         self.must(dead, "S8", |n| {
-            format!("branches of {} were freed while it lived", n.incarnation(who))
+            format!(
+                "branches of {} were freed while it lived",
+                n.incarnation(who)
+            )
         });
     }
 
