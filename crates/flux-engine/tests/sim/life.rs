@@ -3,6 +3,7 @@
 use crate::action::Performer;
 use crate::host::{Clocks, SimHost};
 use crate::link::Link;
+use crate::logs::Logs;
 use crate::plan::{Fault, Plan, RunPlan};
 use crate::rng::Rng;
 use crate::sim::{Sabotage, Sim};
@@ -72,7 +73,10 @@ pub fn live(seed: u64, sabotage: Sabotage, traced: bool) -> Lived {
         over: AtomicBool::new(false),
     });
     life.begin();
-    life.run()
+    match traced {
+        true => tracing::subscriber::with_default(Logs(Arc::clone(&life)), || life.run()),
+        false => life.run(),
+    }
 }
 
 impl Life {
@@ -135,7 +139,7 @@ impl Life {
         }
     }
 
-    fn run(self: Arc<Life>) -> Lived {
+    fn run(&self) -> Lived {
         let sim = &self.sim;
         while !self.over.load(Ordering::Relaxed) && sim.witness().violations.is_empty() {
             match catch_unwind(AssertUnwindSafe(|| sim.world.step())) {
@@ -201,7 +205,7 @@ impl Life {
             .map(|(process, _)| *process)
     }
 
-    fn name_of(&self, owner: Owner) -> String {
+    pub fn name_of(&self, owner: Owner) -> String {
         let mut engines = 0..self.engines();
         let found = engines.find(|engine| self.process(*engine) == Some(owner.process));
         found.map_or("the world".to_owned(), |engine| {

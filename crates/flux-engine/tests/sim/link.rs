@@ -203,6 +203,10 @@ fn brief<T: std::fmt::Debug>(result: &Result<T, Error>) -> String {
         Ok(answer) => format!("{answer:?}"),
         Err(error) => error.to_string(),
     };
+    if text.starts_with("Claims") {
+        // The lines before it have told what is in it.
+        return format!("{} branches", text.matches("Claimed {").count());
+    }
     let head: String = text.chars().take(70).collect();
     if head.len() < text.len() {
         format!("{head}...")

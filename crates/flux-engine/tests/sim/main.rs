@@ -10,6 +10,7 @@ mod action;
 mod host;
 mod life;
 mod link;
+mod logs;
 mod plan;
 mod referee;
 mod rng;

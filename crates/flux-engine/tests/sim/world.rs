@@ -52,6 +52,7 @@ struct Inner {
     timers: BTreeMap<(Instant, u64), Waker>,
     tasks: BTreeMap<u64, Slot>,
     halted: BTreeMap<u32, Halt>,
+    current: Owner,
     polls_at_once: u32,
     rng: Rng,
 }
@@ -97,6 +98,7 @@ impl World {
                 timers: BTreeMap::new(),
                 tasks: BTreeMap::new(),
                 halted: BTreeMap::new(),
+                current: WORLD,
                 polls_at_once: 0,
                 rng,
             }),
@@ -106,6 +108,11 @@ impl World {
 
     pub fn now(&self) -> Instant {
         self.lock().now
+    }
+
+    /// Whose task is being polled.
+    pub fn current(&self) -> Owner {
+        self.lock().current
     }
 
     /// A number that was not given before.
@@ -173,11 +180,13 @@ impl World {
             if inner.polls_at_once > MOST_POLLS_AT_ONCE {
                 return Stepped::Spins(owner);
             }
+            inner.current = owner;
             let slot = inner.tasks.get_mut(&id).unwrap();
             (slot.task.take().unwrap(), slot.waker.clone())
         };
         let polled = task.as_mut().poll(&mut Context::from_waker(&waker));
         let mut inner = self.lock();
+        inner.current = WORLD;
         match polled {
             Poll::Pending => {
                 if let Some(slot) = inner.tasks.get_mut(&id) {

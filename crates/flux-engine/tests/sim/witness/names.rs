@@ -37,6 +37,21 @@ impl Names {
         name.unwrap_or(branch.to_string())
     }
 
+    /// The text with names in the place of ids.
+    pub fn shorten(&self, text: &str) -> String {
+        let runs = self.runs.iter().map(|(id, name)| (id.to_string(), name));
+        let branches = self
+            .branches
+            .iter()
+            .map(|(id, name)| (id.to_string(), name));
+        let members = self
+            .incarnations
+            .iter()
+            .map(|(id, name)| (id.to_string(), name));
+        let all = runs.chain(branches).chain(members);
+        all.fold(text.to_owned(), |text, (id, name)| text.replace(&id, name))
+    }
+
     pub fn incarnation(&self, who: Incarnation) -> String {
         let name = self.incarnations.get(&who).cloned();
         name.unwrap_or(who.to_string())
