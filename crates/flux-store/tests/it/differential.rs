@@ -1,7 +1,5 @@
 //! Random operations on each store and on the one in memory give the same answers.
 
-mod support;
-
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -37,6 +35,6 @@ fn sqlite_does_what_the_model_does() {
 #[test]
 fn postgres_does_what_the_model_does() {
     flux_testkit::differential::check(file!(), async || {
-        vec![in_memory(), support::on_postgres().await]
+        vec![in_memory(), crate::support::on_postgres().await]
     });
 }
