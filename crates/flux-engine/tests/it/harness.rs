@@ -8,7 +8,7 @@ use flux_core::ports::runs::{Event, Outcome, RunRecord, Runs, Signalled};
 use flux_core::value;
 use flux_engine::{Config, Engine, RunOptions, Stores, action, deploy, new_run};
 use flux_failover::{SystemClock, SystemHost};
-use flux_store::{Options, SqliteStore};
+use flux_store::{Options, SqliteStore, Store};
 use flux_testkit::wait_until_async;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use flux_core::ports::branches::{
     Branches, ClaimRequest, Claims, Commit, Committed, Fence, Release,
 };
 use flux_core::ports::runs::Runs;
-use flux_store::SqliteStore;
+use flux_store::{SqliteStore, Store};
 use flux_testkit::wait_until_async;
 use serde_json::json;
 use std::sync::Arc;
