@@ -72,3 +72,16 @@ async fn a_role_without_create_works_and_is_told_what_it_lacks() {
     ));
     open(&theirs).await.expect("it opens");
 }
+
+/// An administrator makes the schema; its owner needs no right on the database.
+#[tokio::test]
+async fn a_role_that_owns_the_schema_creates_its_tables() {
+    let server = Server::shared();
+    let database = server.create_database();
+    let role = format!("r{}", uuid::Uuid::now_v7().simple());
+    server.psql(&format!("CREATE ROLE \"{role}\" LOGIN"));
+    database.psql(&format!("CREATE SCHEMA flux AUTHORIZATION \"{role}\""));
+    let theirs = database.url().replace("postgres@", &format!("{role}@"));
+    let theirs: Address = theirs.parse().expect("the address is right");
+    open(&theirs).await.expect("it opens");
+}
