@@ -9,11 +9,11 @@ use diesel::{QueryableByName, RunQueryDsl, SqliteConnection};
 use flux_core::branch::RunState;
 
 use super::conn::connect;
-use super::{dialect, open};
-use crate::queries::{
+use super::shared::queries::{
     branches, cancel, claim, commit, definitions, end, history, members, release, runs, signal,
     submit, takeover, wait,
 };
+use super::{batch, dialect, open};
 
 /// Tables that grow with the work: none may be read from one end to the other.
 const GROWING: [&str; 9] = [
@@ -33,9 +33,9 @@ fn statements() -> BTreeMap<&'static str, String> {
     let fixed = [
         ("promote", dialect::PROMOTE_DUE),
         ("claim", dialect::CLAIM_READY),
-        ("alive", claim::ALIVE),
+        ("alive", dialect::ALIVE),
         ("next waiting", claim::NEXT_WAITING),
-        ("run of claim", claim::RUN_OF_CLAIM),
+        ("run of claim", batch::RUN_OF_CLAIM),
         ("signals", claim::SIGNALS_AFTER),
         ("arrivals", claim::ARRIVALS),
         ("suspects", claim::SUSPECTS),
@@ -66,15 +66,15 @@ fn statements() -> BTreeMap<&'static str, String> {
         ("owned", branches::OWNED),
         ("branches of run", branches::OF_RUN),
         ("history of run", history::OF_RUN),
-        ("free", takeover::FREE),
+        ("free", dialect::FREE),
         ("record takeover", takeover::RECORD),
         ("count takeovers", takeover::COUNT),
         ("remove poisoned", takeover::REMOVE),
-        ("fan out", dialect::FAN_OUT_INBOX),
-        ("inbox", dialect::INSERT_INBOX),
-        ("subscription", dialect::INSERT_SUBSCRIPTION),
-        ("arrival", dialect::INSERT_ARRIVAL),
-        ("insert run", dialect::INSERT_RUN),
+        ("fan out", signal::FAN_OUT_INBOX),
+        ("inbox", signal::INSERT_INBOX),
+        ("subscription", submit::INSERT_SUBSCRIPTION),
+        ("arrival", end::INSERT_ARRIVAL),
+        ("insert run", submit::INSERT_RUN),
         ("insert root", submit::INSERT_ROOT),
         ("request", submit::RUN_OF_REQUEST),
         ("defined", submit::DEFINED),

@@ -6,7 +6,6 @@ use crate::output::{self, Format};
 use crate::wiring;
 use flux_core::clock::{Clock, Timestamp};
 use flux_core::ports::members::{Member, MemberState};
-use flux_core::ports::runs::Runs;
 use flux_failover::SystemClock;
 use serde_json::{Value, json};
 
@@ -28,7 +27,7 @@ pub enum Args {
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
-    let store = wiring::store(config)?;
+    let store = wiring::store(config).await?;
     match args {
         Args::Status { output } => {
             let members = store.members().members().await?;

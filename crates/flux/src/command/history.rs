@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::exit::Failure;
 use crate::output::{self, Format};
 use crate::wiring;
-use flux_core::ports::runs::{HistoryRecord, Runs};
+use flux_core::ports::runs::HistoryRecord;
 use serde_json::{Value, json};
 
 /// Shows what a run did: its commit points, and the takeovers between them
@@ -19,8 +19,8 @@ pub struct Args {
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
-    let store = wiring::store(config)?;
-    let run = find_run(&store, &args.run).await?;
+    let store = wiring::store(config).await?;
+    let run = find_run(&*store, &args.run).await?;
     let history = store.history(run.id).await?;
     if args.output != Format::Table {
         let entries: Vec<Value> = history.iter().map(entry_json).collect();

@@ -8,9 +8,9 @@ use crate::wiring;
 use flux_core::branch::BranchState;
 use flux_core::clock::{Clock, Timestamp};
 use flux_core::ports::members::{Member, MemberState};
-use flux_core::ports::runs::{BranchRecord, Outcome, RunRecord, Runs};
+use flux_core::ports::runs::{BranchRecord, Outcome, RunRecord};
 use flux_failover::SystemClock;
-use flux_store::SqliteStore;
+use flux_store::Store;
 use serde_json::{Value, json};
 
 /// Says why a run does not go on: what each of its branches waits for
@@ -24,11 +24,11 @@ pub struct Args {
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
-    let store = wiring::store(config)?;
-    let run = find_run(&store, &args.run).await?;
+    let store = wiring::store(config).await?;
+    let run = find_run(&*store, &args.run).await?;
     let reasons = match &run.outcome {
         Some(outcome) => vec![(String::new(), ended(&run, outcome))],
-        None => open(&store, &run).await?,
+        None => open(&*store, &run).await?,
     };
     if args.output != Format::Table {
         let reasons: Vec<Value> = reasons
@@ -51,7 +51,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
 }
 
 /// Where each branch that has not ended stands, and why.
-async fn open(store: &SqliteStore, run: &RunRecord) -> Result<Vec<(String, String)>, Failure> {
+async fn open(store: &dyn Store, run: &RunRecord) -> Result<Vec<(String, String)>, Failure> {
     let members = store.members().members().await?;
     let mut reasons = Vec::new();
     for branch in store.branches(run.id).await? {
