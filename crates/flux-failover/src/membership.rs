@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use flux_core::host::Host;
 use flux_core::ids::Incarnation;
-use flux_core::ownership::{Timing, Trust};
+use flux_core::ownership::Timing;
 use flux_core::ports::Error;
 use flux_core::ports::members::Members;
 use tokio::sync::{Notify, watch};
@@ -203,15 +203,16 @@ impl Membership {
     /// Becomes a member again as a new incarnation, after the engine has stopped *everything* the
     /// old one ran: the old one is buried at once, and its branches are free again without
     /// waiting for a window. Goes on trying while the store is away or the cluster is full.
-    /// `None`: it was draining, so it has left instead. Does nothing while the trust is not lost.
+    /// `None`: it was draining, so it has left instead.
+    ///
+    /// The old one ends even if a heartbeat has meanwhile brought back its trust: it still owns
+    /// branches that nobody runs any more, and while it lives no one else may.
     pub async fn rejoin(&self) -> Option<Incarnation> {
         let _changing = self.inner.changing.lock().await;
         if *self.inner.status.borrow() == Status::Left {
             return None;
         }
-        if self.trust().state() != Trust::Lost {
-            return Some(self.incarnation());
-        }
+        self.trust().give_up();
         let old = self.inner.end();
         join::bury(old, &*self.inner.members, &*self.inner.host).await;
         if self.inner.draining.load(Ordering::Acquire) {

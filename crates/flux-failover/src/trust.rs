@@ -133,6 +133,12 @@ impl TrustHandle {
         self.publish(Trust::Lost);
     }
 
+    /// The engine has stopped everything, and acts no more as this incarnation.
+    pub(crate) fn give_up(&self) {
+        self.lock().lose(Loss::Silent);
+        self.publish(Trust::Lost);
+    }
+
     /// Publishes every change until the trust is lost or `stop` says so.
     pub(crate) async fn watch_over(self, host: Arc<dyn Host>, mut stop: watch::Receiver<bool>) {
         while self.state() != Trust::Lost {
@@ -245,7 +251,10 @@ mod tests {
         trust.renew(clock.boot());
         clock.advance(Duration::from_secs(500));
         let (_stop, stopped) = watch::channel(false);
-        trust.clone().watch_over(Arc::new(SystemHost), stopped).await;
+        trust
+            .clone()
+            .watch_over(Arc::new(SystemHost), stopped)
+            .await;
         assert_eq!(*trust.subscribe().borrow(), Trust::Lost);
     }
 }

@@ -4,7 +4,8 @@ use super::*;
 use crate::SystemHost;
 use crate::memory::{Memory, eventually, new_member};
 use flux_core::clock::{Clock, Timestamp};
-use flux_core::ports::members::Joined;
+use flux_core::ownership::Trust;
+use flux_core::ports::members::{Joined, MemberState};
 
 fn config(window_ms: u64) -> Config {
     Config {
@@ -155,7 +156,22 @@ async fn after_an_outage_an_engine_steps_down_and_comes_back_as_another() {
     let freed = reports.wait_for(|report| report.taken_over.len() == 3);
     freed.await.unwrap();
     trusted(&membership).await;
-    assert_eq!(membership.rejoin().await, Some(new), "there is no need to");
+}
+
+/// It has stopped what it ran when its trust was about to end, and then a heartbeat succeeded.
+#[tokio::test]
+async fn an_engine_that_steps_down_does_so_whatever_trust_has_come_back() {
+    let store = Memory::new();
+    let membership = start(&store, 900).await;
+    let old = membership.incarnation();
+    trusted(&membership).await;
+    store.give(old, &[0]);
+    let trust = membership.trust();
+    let new = membership.rejoin().await.unwrap();
+    assert_ne!(old, new);
+    assert_eq!(trust.state(), Trust::Lost);
+    assert_eq!(store.get(old).unwrap().state, MemberState::Dead);
+    trusted(&membership).await;
 }
 
 #[tokio::test]
