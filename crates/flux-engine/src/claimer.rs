@@ -2,12 +2,14 @@
 
 use crate::event::EngineEvent;
 use crate::running::Standing;
+use crate::watch::give_back_strays;
 use crate::worker::{Shop, Worker};
 use flux_core::clock::Timestamp;
 use flux_core::ids::Incarnation;
 use flux_core::ports::branches::{ClaimRequest, Claims};
 use flux_failover::TrustHandle;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -44,12 +46,18 @@ impl Claimer {
 
     /// One round: claims until there is no slot or no work left; how long to pause then.
     async fn pass(&self) -> Duration {
+        if self.shop.strays.swap(false, Ordering::Relaxed)
+            && let Err(error) = give_back_strays(&self.shop, self.me).await
+        {
+            tracing::debug!("cannot give back what does not run here: {error}");
+        }
         loop {
             // Waiting for the first slot here keeps a full engine from asking the store at all.
-            let Ok(first) = Arc::clone(&self.slots).acquire_owned().await else {
-                return self.poll;
-            };
-            drop(first);
+            tokio::select! {
+                biased;
+                () = self.end.cancelled() => return self.poll,
+                first = Arc::clone(&self.slots).acquire_owned() => drop(first),
+            }
             if self.end.is_cancelled() || self.shop.running.standing() != Standing::Full {
                 return self.poll.min(Duration::from_millis(100));
             }

@@ -15,6 +15,7 @@ use flux_core::ids::Incarnation;
 use flux_core::ownership::{Timing, Trust};
 use flux_failover::{Membership, TrustHandle};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use tokio::sync::{Notify, Semaphore, broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -82,6 +83,7 @@ impl Engine {
             events,
             nudge: Notify::new(),
             running: Running::new(),
+            strays: AtomicBool::new(false),
             version: config.version,
         });
         let membership = join(&config, &stores, &host).await?;
@@ -208,8 +210,7 @@ impl Keeper {
         self.shop.running.stand(Standing::NoNewActions);
         let life = self.end.child_token();
         let claiming = life.child_token();
-        let workers = TaskTracker::new();
-        let tasks = TaskTracker::new();
+        let (claims, workers, tasks) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
         let (actions, host) = (&self.shop.actions, &self.shop.host);
         if let Err(error) = actions.trust(membership.trust(), life.clone(), &**host) {
             // What runs is then killed at the first deadline and run again: slow, but right.
@@ -226,7 +227,7 @@ impl Keeper {
             poll: self.config.poll,
             end: claiming.clone(),
         };
-        host.spawn(Box::pin(tasks.track_future(claimer.run())));
+        host.spawn(Box::pin(claims.track_future(claimer.run())));
         let watch = Watch {
             shop: Arc::clone(&self.shop),
             me,
@@ -247,14 +248,13 @@ impl Keeper {
             biased;
             () = self.end.cancelled() => false,
             () = self.follow_trust(membership.trust()) => false,
-            () = self.drained(membership, &claiming, &workers) => true,
+            () = self.drained(membership, &claiming, &claims, &workers) => true,
         };
         if !drained {
             self.shop.running.stand(Standing::Lost);
         }
         life.cancel();
-        workers.close();
-        workers.wait().await;
+        ended(&claims, &workers).await;
         tasks.close();
         tasks.wait().await;
         drained
@@ -287,6 +287,7 @@ impl Keeper {
         &self,
         membership: &Membership,
         claiming: &CancellationToken,
+        claims: &TaskTracker,
         workers: &TaskTracker,
     ) {
         self.drain.cancelled().await;
@@ -295,7 +296,6 @@ impl Keeper {
             tracing::warn!("the store does not know that this engine drains: {error}");
         }
         self.shop.running.stand(Standing::Draining);
-        workers.close();
         let running = self.shop.running.count();
         tracing::info!(
             running,
@@ -303,10 +303,22 @@ impl Keeper {
         );
         let host = &*self.shop.host;
         let timeout = self.config.drain_timeout;
-        if within(host, timeout, workers.wait()).await.is_none() {
+        if within(host, timeout, ended(claims, workers))
+            .await
+            .is_none()
+        {
             tracing::warn!("the drain time-out passed; stopping the actions that still run");
             self.shop.running.stand(Standing::DrainNow);
-            workers.wait().await;
+            ended(claims, workers).await;
         }
     }
+}
+
+/// Waits until nobody claims any more, and then until nobody works: the answer to the last claim
+/// begins work too.
+async fn ended(claims: &TaskTracker, workers: &TaskTracker) {
+    claims.close();
+    claims.wait().await;
+    workers.close();
+    workers.wait().await;
 }

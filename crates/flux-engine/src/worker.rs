@@ -23,6 +23,7 @@ use flux_failover::TrustHandle;
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +38,8 @@ pub(crate) struct Shop {
     /// Something became ready.
     pub nudge: tokio::sync::Notify,
     pub running: crate::running::Running,
+    /// Perhaps the store says that we own what does not run here.
+    pub strays: AtomicBool,
     pub version: &'static str,
 }
 

@@ -17,8 +17,8 @@ mod shell;
 mod tests;
 mod with;
 
-use flux_core::chart::{ActionKind, Fault, FaultKind};
 use async_trait::async_trait;
+use flux_core::chart::{ActionKind, Fault, FaultKind};
 use flux_core::clock::Timestamp;
 use flux_core::host::Host;
 use flux_core::ids::{BranchId, Epoch, RunId};

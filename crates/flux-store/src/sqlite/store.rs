@@ -7,9 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flux_core::chart::{ChartId, WorkflowName};
 use flux_core::clock::Timestamp;
-use flux_core::ids::{BranchId, Epoch, Incarnation, RunId};
+use flux_core::ids::{BranchId, Incarnation, RunId};
 use flux_core::ports::Error;
-use flux_core::ports::branches::{Branches, ClaimRequest, Claims, Commit, Committed, Release};
+use flux_core::ports::branches::{
+    Branches, ClaimRequest, Claims, Commit, Committed, Fence, Release,
+};
 use flux_core::ports::definitions::{
     DefinitionRecord, Definitions, Firing, NewDefinition, ScheduleRecord,
 };
@@ -110,7 +112,7 @@ impl Branches for SqliteStore {
         }
     }
 
-    async fn owned(&self, owner: Incarnation) -> Result<Vec<(BranchId, Epoch)>, Error> {
+    async fn owned(&self, owner: Incarnation) -> Result<Vec<(BranchId, Fence)>, Error> {
         self.readers
             .read(move |conn| block_on(branches::owned(conn, owner)))
             .await
