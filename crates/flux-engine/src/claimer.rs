@@ -99,7 +99,7 @@ impl Claimer {
                 branch,
                 lost: claimed.lost,
             };
-            let _listeners = self.shop.events.send(event);
+            self.shop.events.tell(event);
             let (entry, stop) = self.shop.running.enter(branch, claimed.fence.epoch);
             let shop = Arc::clone(&self.shop);
             let worker = Worker::new(shop, claimed, stop, self.trust.clone());

@@ -4,7 +4,7 @@ use crate::action::{Actions, Perform};
 use crate::charts::Charts;
 use crate::claimer::Claimer;
 use crate::config::{Config, Stores};
-use crate::event::EngineEvent;
+use crate::event::{EngineEvent, Events};
 use crate::running::{Running, Standing};
 use crate::schedules::Schedules;
 use crate::watch::Watch;
@@ -19,9 +19,6 @@ use std::sync::atomic::AtomicBool;
 use tokio::sync::{Notify, Semaphore, broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-/// Events kept for a slow listener.
-const EVENTS: usize = 65_536;
 
 /// Why an engine did not start.
 #[derive(Debug, thiserror::Error)]
@@ -74,13 +71,12 @@ impl Engine {
         actions: Arc<dyn Perform>,
         host: Arc<dyn Host>,
     ) -> Result<Engine, flux_failover::StartError> {
-        let (events, _) = broadcast::channel(EVENTS);
         let shop = Arc::new(Shop {
             branches: Arc::clone(&stores.branches),
             charts: Charts::new(Arc::clone(&stores.definitions), compiler),
             actions,
             host: Arc::clone(&host),
-            events,
+            events: Events::default(),
             nudge: Notify::new(),
             running: Running::new(),
             strays: AtomicBool::new(false),
@@ -202,7 +198,7 @@ impl Keeper {
     }
 
     fn tell(&self, event: EngineEvent) {
-        let _listeners = self.shop.events.send(event);
+        self.shop.events.tell(event);
     }
 
     /// One life as a member; true when it ended by a drain, false when trust was lost.

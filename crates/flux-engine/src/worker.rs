@@ -5,7 +5,7 @@
 
 use crate::action::{Failure, Perform, Request};
 use crate::charts::{Charts, Missing};
-use crate::event::EngineEvent;
+use crate::event::{EngineEvent, Events};
 use crate::running::{Stop, StopReason};
 use crate::submit::{RunOptions, run_with_ids};
 use crate::trigger;
@@ -25,7 +25,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 /// What every worker of an engine shares.
@@ -34,7 +33,7 @@ pub(crate) struct Shop {
     pub charts: Charts,
     pub actions: Arc<dyn Perform>,
     pub host: Arc<dyn Host>,
-    pub events: broadcast::Sender<EngineEvent>,
+    pub events: Events,
     /// Something became ready.
     pub nudge: tokio::sync::Notify,
     pub running: crate::running::Running,
@@ -375,7 +374,7 @@ impl Worker {
     }
 
     fn tell_committed(&self, commit: &Commit) {
-        if self.shop.events.receiver_count() == 0 {
+        if !self.shop.events.are_heard() {
             return;
         }
         let (run, branch) = (commit.run, commit.branch);
@@ -441,7 +440,6 @@ impl Worker {
     }
 
     fn tell(&self, event: EngineEvent) {
-        // Nobody listening is fine.
-        let _listeners = self.shop.events.send(event);
+        self.shop.events.tell(event);
     }
 }
