@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use flux_core::clock::Clock;
+use flux_core::clock::{BootTime, Clock};
 use flux_core::ids::Incarnation;
 use flux_core::ownership::{Timing, Trust};
 use flux_core::ports::Error;
@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
+use crate::EVIDENCE;
 use crate::trust::TrustHandle;
 
 /// A heartbeat that goes on until it is dropped or its incarnation is at its end.
@@ -113,18 +114,7 @@ impl Beat {
         // Before sending: the store may apply it at any moment from now on.
         let sent = self.clock.boot();
         match self.beat().await {
-            Ok(true) if self.trust.renew(sent) == Trust::Lost => {
-                warn!(engine.id = %self.me, "a heartbeat was answered too late");
-                None
-            }
-            Ok(true) => {
-                if std::mem::take(&mut self.failing) {
-                    info!(engine.id = %self.me, "the heartbeat succeeds again");
-                }
-                self.count += 1;
-                let period = jittered(self.timing.heartbeat, self.me, self.count);
-                Some(period.saturating_sub(self.clock.boot().since(sent)))
-            }
+            Ok(true) => self.succeeded(sent),
             Ok(false) => {
                 warn!(engine.id = %self.me, "this engine was declared dead");
                 self.trust.fence();
@@ -136,6 +126,25 @@ impl Beat {
                 Some(self.timing.heartbeat_retry)
             }
         }
+    }
+
+    fn succeeded(&mut self, sent: BootTime) -> Option<Duration> {
+        let trust = self.trust.renew(sent);
+        debug!(
+            target: EVIDENCE, event = "heartbeat", engine.id = %self.me,
+            sent_ns = sent.as_nanos(), boot_ns = self.clock.boot().as_nanos(),
+            "a heartbeat succeeded"
+        );
+        if trust == Trust::Lost {
+            warn!(engine.id = %self.me, "a heartbeat was answered too late");
+            return None;
+        }
+        if std::mem::take(&mut self.failing) {
+            info!(engine.id = %self.me, "the heartbeat succeeds again");
+        }
+        self.count += 1;
+        let period = jittered(self.timing.heartbeat, self.me, self.count);
+        Some(period.saturating_sub(self.clock.boot().since(sent)))
     }
 
     async fn beat(&self) -> Result<bool, Error> {

@@ -11,8 +11,9 @@ use flux_core::ownership::{Timing, Trust};
 use flux_core::ports::Error;
 use flux_core::ports::members::Members;
 use tokio::sync::{Notify, watch};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
+use crate::EVIDENCE;
 use crate::failover::{Failover, Report};
 use crate::heartbeat::Heartbeat;
 use crate::trust::{Loss, TrustHandle};
@@ -200,6 +201,10 @@ impl Membership {
         let _changing = self.inner.changing.lock().await;
         self.inner.draining.store(true, Ordering::Release);
         let me = self.inner.end();
+        debug!(
+            target: EVIDENCE, event = "leaves", engine.id = %me,
+            boot_ns = self.inner.clock.boot().as_nanos(), "is about to leave the cluster"
+        );
         let result = self.inner.members.leave(me).await;
         self.inner.status.send_replace(Status::Left);
         result
@@ -282,6 +287,7 @@ impl Inner {
                 incarnation,
                 trust.clone(),
                 self.status.clone(),
+                self.clock.clone(),
             )),
         ];
         *session = Session {
@@ -305,8 +311,13 @@ async fn announce_loss(
     incarnation: Incarnation,
     trust: TrustHandle,
     status: watch::Sender<Status>,
+    clock: Arc<dyn Clock>,
 ) {
     let why = trust.lost().await;
+    debug!(
+        target: EVIDENCE, event = "stepped-down", engine.id = %incarnation,
+        boot_ns = clock.boot().as_nanos(), "lost its trust"
+    );
     warn!(engine.id = %incarnation, ?why, "this engine steps down");
     status.send_replace(Status::SteppingDown { incarnation, why });
 }

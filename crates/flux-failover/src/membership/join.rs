@@ -9,10 +9,12 @@ use flux_core::ownership::{Observer, Timing, Verdict};
 use flux_core::ports::Error;
 use flux_core::ports::members::{Joined, Member, MemberState, Members, NewMember};
 use tokio::time::{sleep, timeout};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use super::{Config, StartError};
+use crate::EVIDENCE;
+use crate::failover::nanos;
 
 /// The pause between two tries grows from here ...
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
@@ -44,6 +46,12 @@ pub(super) async fn join(
         match answered(members.join(me, limit, clock.now())).await {
             Ok(Joined::Yes) => {
                 info!(engine.id = %incarnation, engine.name = config.name, "joined the cluster");
+                debug!(
+                    target: EVIDENCE, event = "joined", engine.id = %incarnation,
+                    window_ns = nanos(config.window), max_cluster_size = config.max_cluster_size,
+                    poison_limit = config.poison_limit, boot_ns = clock.boot().as_nanos(),
+                    "joined the cluster"
+                );
                 return Ok(incarnation);
             }
             Ok(Joined::Full { limit }) => {
@@ -113,10 +121,16 @@ async fn place(me: Incarnation, config: &Config, members: &dyn Members, clock: &
                     "its heartbeat {seen_seq} had not changed for {:.1} s, and its place was needed",
                     silent.as_secs_f64()
                 );
+                let judged = clock.boot();
                 let convicted = members
                     .convict(who, seen_seq, me, &evidence, clock.now())
                     .await;
                 if convicted.is_ok_and(|convicted| convicted) {
+                    debug!(
+                        target: EVIDENCE, event = "convicted", engine.id = %me, member.id = %who,
+                        silent_ns = nanos(silent), judged_ns = judged.as_nanos(),
+                        boot_ns = clock.boot().as_nanos(), "convicted a silent engine"
+                    );
                     warn!(engine.name = config.name, member.id = %who, "declared a silent engine dead");
                     return true;
                 }
@@ -160,6 +174,10 @@ async fn try_to_bury(
     let Some(row) = row.filter(|row| row.state != MemberState::Dead) else {
         return Ok(true);
     };
+    debug!(
+        target: EVIDENCE, event = "leaves", engine.id = %old, boot_ns = clock.boot().as_nanos(),
+        "is about to be put away by itself"
+    );
     if row.running == 0 {
         members.leave(old).await?;
         return Ok(true);
