@@ -189,7 +189,7 @@ impl Keeper {
         self.shop.running.stand(Standing::NoNewActions);
         tracing::debug!(
             target: EVIDENCE, event = "serves", engine.id = %me,
-            concurrency = self.config.concurrency, poll_ms = self.config.poll.as_millis() as u64,
+            concurrency = self.config.concurrency, pool = self.config.pool,
             boot_ns = self.shop.clock.boot().as_nanos(), "begins to claim"
         );
         let life = self.end.child_token();

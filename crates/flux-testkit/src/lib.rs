@@ -7,6 +7,7 @@
 //! - [`Flux`]: the real `flux` binary, to be started, stopped, killed and read.
 //! - [`Cluster`]: several of them on one store.
 //! - [`Witness`]: a file in which actions leave traces, to count and order them.
+//! - [`history`]: what must hold in every history of real engines, checked over the evidence.
 //! - [`mod@store_suite`]: what every store must do, as one test for each promise of the ports.
 //! - [`differential`]: random operations, on which two stores must agree.
 //! - [`MemoryStore`]: a store that keeps everything in memory, and does the same each time.
@@ -20,6 +21,7 @@ mod cluster;
 pub mod differential;
 mod flux;
 pub mod gherkin;
+pub mod history;
 mod memory_store;
 pub mod store_suite;
 mod stub;
@@ -32,4 +34,4 @@ pub use memory_store::MemoryStore;
 pub use stub::services::{conformance, httpbin, petstore};
 pub use stub::{Answer, Asked, Manner, Stub};
 pub use wait::{wait_until, wait_until_async};
-pub use witness::{Trace, Witness};
+pub use witness::{Mark, Sign, Witness};
