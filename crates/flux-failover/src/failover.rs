@@ -10,8 +10,9 @@ use flux_core::ownership::{Observer, Timing, Trust, Verdict};
 use flux_core::ports::Error;
 use flux_core::ports::members::{Member, MemberState, Members, Takeover};
 use tokio::sync::{Notify, watch};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
+use crate::EVIDENCE;
 use crate::trust::TrustHandle;
 
 /// How many branches one transaction of the store frees: enough to be quick, few enough not to
@@ -167,8 +168,14 @@ impl Failover {
             silent.as_secs_f64()
         );
         let (me, now) = (self.me, self.host.now());
+        let judged = self.host.boot();
         let done = self.members.convict(who, seq, me, &evidence, now).await?;
         if done {
+            debug!(
+                target: EVIDENCE, event = "convicted", engine.id = %me, member.id = %who,
+                silent_ns = nanos(silent), judged_ns = judged.as_nanos(),
+                boot_ns = self.host.boot().as_nanos(), "convicted a silent engine"
+            );
             warn!(
                 engine.id = %me, member.id = %who, member.seq = seq, silent_ms = silent.as_millis(),
                 "declared a silent engine dead"
@@ -198,6 +205,13 @@ impl Failover {
             engine.id = %self.me, member.id = %dead, branches = freed.len(),
             "freed branches of a dead engine"
         );
+        for branch in freed {
+            debug!(
+                target: EVIDENCE, event = "freed", engine.id = %self.me, member.id = %dead,
+                run.id = %branch.run, branch.id = %branch.branch, commit_no = branch.commit_no.get(),
+                boot_ns = self.host.boot().as_nanos(), "freed a branch of a dead engine"
+            );
+        }
         for branch in freed.iter().filter(|branch| branch.poisoned) {
             error!(
                 run.id = %branch.run, branch.id = %branch.branch, node = branch.node,
@@ -238,6 +252,11 @@ impl Failover {
         }
         self.told_of_windows = other.is_some();
     }
+}
+
+/// As a number of an event; 584 years are the most.
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

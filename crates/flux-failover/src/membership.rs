@@ -11,8 +11,9 @@ use flux_core::ownership::Timing;
 use flux_core::ports::Error;
 use flux_core::ports::members::Members;
 use tokio::sync::{Notify, watch};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
+use crate::EVIDENCE;
 use crate::failover::{Failover, Report};
 use crate::heartbeat::Heartbeat;
 use crate::trust::{Loss, TrustHandle};
@@ -195,6 +196,10 @@ impl Membership {
         let _changing = self.inner.changing.lock().await;
         self.inner.draining.store(true, Ordering::Release);
         let me = self.inner.end();
+        debug!(
+            target: EVIDENCE, event = "leaves", engine.id = %me,
+            boot_ns = self.inner.host.boot().as_nanos(), "is about to leave the cluster"
+        );
         let result = self.inner.members.leave(me).await;
         self.inner.status.send_replace(Status::Left);
         result
@@ -274,7 +279,12 @@ impl Inner {
         self.status.send_replace(Status::Joined(incarnation));
         let (watching, over) = watch::channel(());
         let failover = failover.run(self.nudge.clone(), self.reports.clone());
-        let announce = announce_loss(incarnation, trust.clone(), self.status.clone());
+        let announce = announce_loss(
+            incarnation,
+            trust.clone(),
+            self.status.clone(),
+            self.host.clone(),
+        );
         self.host.spawn(Box::pin(until(over.clone(), failover)));
         self.host.spawn(Box::pin(until(over, announce)));
         *session = Session {
@@ -307,8 +317,13 @@ async fn announce_loss(
     incarnation: Incarnation,
     trust: TrustHandle,
     status: watch::Sender<Status>,
+    host: Arc<dyn Host>,
 ) {
     let why = trust.lost().await;
+    debug!(
+        target: EVIDENCE, event = "stepped-down", engine.id = %incarnation,
+        boot_ns = host.boot().as_nanos(), "lost its trust"
+    );
     warn!(engine.id = %incarnation, ?why, "this engine steps down");
     status.send_replace(Status::SteppingDown { incarnation, why });
 }

@@ -1,6 +1,7 @@
 //! Wrong calendar clocks, for single processes, by libfaketime.
 
-use crate::{PATIENCE, cluster, of, stuck_once, wait_for_traces};
+use crate::{PATIENCE, check_by, cluster, of, stuck_once, wait_for_traces};
+use flux_testkit::history::Rules;
 use flux_testkit::{Cluster, FluxBuilder, Witness, shell_task, wait_until};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -67,7 +68,12 @@ fn process_1b23_clocks_an_hour_wrong_cause_no_failover_and_delay_none() {
     wait_until("it is convicted in time", PATIENCE, || {
         !cluster.failovers().is_empty()
     });
-    drop(run);
+    let rules = Rules {
+        wrong_clocks: true,
+        unfinished: vec![run],
+        ..Rules::default()
+    };
+    check_by(&cluster, Some(&witness), &rules);
 }
 
 #[test]
@@ -77,12 +83,7 @@ fn process_1b24_a_clock_that_steps_while_it_runs_fires_nothing_twice() {
     let stepping = engine(&cluster, "stepping", &library, "+0").spawn();
     stepping.wait_for_line("ready", PATIENCE);
     let tasks: String = (0..12)
-        .map(|n| {
-            shell_task(
-                &format!("t{n}"),
-                &format!("{}; sleep 0.4", witness.command()),
-            )
-        })
+        .map(|n| shell_task(&format!("t{n}"), &witness.around("sleep 0.4")))
         .collect();
     let run = cluster.submit("stepping", &tasks, 1).remove(0);
     let clock = cluster.directory().join("stepping.clock");
@@ -96,4 +97,9 @@ fn process_1b24_a_clock_that_steps_while_it_runs_fires_nothing_twice() {
         assert_eq!(of(&traces, &format!("t{n}")).len(), 1, "t{n}");
     }
     assert_eq!(cluster.failovers(), [] as [serde_json::Value; 0]);
+    let rules = Rules {
+        wrong_clocks: true,
+        ..Rules::default()
+    };
+    check_by(&cluster, Some(&witness), &rules);
 }

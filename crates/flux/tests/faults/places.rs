@@ -1,6 +1,6 @@
 //! How many engines there may be.
 
-use crate::{PATIENCE, cluster};
+use crate::{PATIENCE, check, cluster};
 use flux_testkit::{shell_task, wait_until};
 
 #[test]
@@ -29,6 +29,7 @@ fn process_1b31_the_engine_too_many_is_refused_and_a_higher_limit_lets_it_in() {
     for run in cluster.submit("work", &shell_task("x", "true"), 5) {
         cluster.wait_for_state(&run, "completed");
     }
+    check(&cluster, None);
 }
 
 #[test]
@@ -49,4 +50,5 @@ fn process_1b31_places_of_dead_engines_do_not_shut_the_living_out() {
     engine.restart();
     engine.terminate();
     engine.wait(PATIENCE);
+    check(&cluster, None);
 }

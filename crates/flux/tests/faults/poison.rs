@@ -1,6 +1,6 @@
 //! Runs that take their engine down, and actions that only fail.
 
-use crate::{PATIENCE, cluster};
+use crate::{PATIENCE, check, cluster};
 use flux_testkit::{shell_task, wait_until};
 
 /// Kills the engine that started it, however many supervisors are in between.
@@ -34,6 +34,7 @@ fn process_1a09_a_run_that_kills_its_engines_is_stopped_and_others_are_not_touch
         cluster.wait_for_state(&run, "completed");
     }
     assert!(engine.runs());
+    check(&cluster, None);
 }
 
 #[test]
@@ -69,4 +70,5 @@ fn process_1a08_failing_actions_fail_their_run_alone() {
     cluster.wait_for_state(&good[0], "completed");
     assert!(engine.runs());
     assert_eq!(cluster.failovers(), [] as [serde_json::Value; 0]);
+    check(&cluster, None);
 }

@@ -1,6 +1,7 @@
 //! Failover time windows: different ones, and absurd ones.
 
-use crate::{PATIENCE, cluster, of, stuck_once, wait_for_traces};
+use crate::{PATIENCE, check, check_by, cluster, of, stuck_once, wait_for_traces};
+use flux_testkit::history::Rules;
 use flux_testkit::{Witness, shell_task, wait_until};
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,7 @@ fn process_1b29_each_engine_is_judged_by_its_own_window() {
     quick.kill9();
     cluster.wait_for_state(&run, "completed");
     assert_eq!(cluster.failovers()[0]["engine"], "quick");
+    check(&cluster, Some(&witness));
 }
 
 #[test]
@@ -60,4 +62,5 @@ fn process_1b30_ten_years_are_no_failover() {
     }
     assert_eq!(cluster.show(&run)["state"], "running");
     assert_eq!(of(&witness.traces(), "b").len(), 1);
+    check_by(&cluster, Some(&witness), &Rules::unfinished(&[run]));
 }
