@@ -7,15 +7,37 @@
 use flux_core::branch::{BranchState, RunState};
 use flux_core::ids::{Incarnation, RunId};
 use flux_core::ports::branches::{Claimed, JoinWake, Then, Wait};
-use flux_core::ports::operations::Operated;
+use flux_core::ports::operations::{Operated, Operations};
 use futures_util::future::{join, join_all};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::store_suite::Ports;
 use crate::store_suite::fixture::*;
 
+/// One engine's view of the database.
+pub struct Opening {
+    ports: Ports,
+    operations: Arc<dyn Operations>,
+}
+
+impl Opening {
+    /// Of one store.
+    pub fn new(ports: Ports, operations: Arc<dyn Operations>) -> Opening {
+        Opening { ports, operations }
+    }
+}
+
+impl std::ops::Deref for Opening {
+    type Target = Ports;
+
+    fn deref(&self) -> &Ports {
+        &self.ports
+    }
+}
+
 /// Openings of one database, of which nobody has used one yet.
-pub type Openings = Vec<Ports>;
+pub type Openings = Vec<Opening>;
 
 /// How often each race is run.
 const ROUNDS: u32 = 40;
@@ -188,8 +210,8 @@ async fn end_all(openings: &Openings, branches: &[Claimed]) {
     join_all(ended).await;
 }
 
-async fn cancel(ports: &Ports, run: RunId) -> Operated {
-    let cancelled = ports.store().cancel(run, at(30)).await;
+async fn cancel(opening: &Opening, run: RunId) -> Operated {
+    let cancelled = opening.operations.cancel(run, at(30)).await;
     cancelled.expect("it is answered")
 }
 

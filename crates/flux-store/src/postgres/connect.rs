@@ -24,8 +24,8 @@ use tokio::time::{Instant, timeout};
 
 use super::address::{Address, Host, Order};
 use super::identity::Identity;
-pub use failure::ConnectError;
 use failure::Failure;
+pub use failure::{ConnectError, Reason};
 use password::Sources;
 pub use session::Session;
 

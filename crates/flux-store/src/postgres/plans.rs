@@ -38,33 +38,33 @@ const GROWING: [&str; 9] = [
 const FILL: &str = "\
     INSERT INTO run (id, started_at, ended_at, state, attached, priority, parent_branch, chart, \
         namespace, name, version, pool, input) \
-    SELECT md5('r' || n)::uuid, n, CASE WHEN n % 10 <> 0 THEN n END, \
+    SELECT gen_random_uuid(), n, CASE WHEN n % 10 <> 0 THEN n END, \
         CASE WHEN n % 10 <> 0 THEN 6 ELSE 0 END, 0, 0, NULL, 'c', 'default', 'w', '1', '', '{}' \
     FROM generate_series(1, 1000000) AS n; \
     INSERT INTO branch (id, run_id, owner, epoch, commit_no, lost, due_at, created_at, updated_at, \
         state, priority, idx, root, pool, node, memory) \
-    SELECT md5('b' || n)::uuid, md5('r' || n)::uuid, \
+    SELECT gen_random_uuid(), gen_random_uuid(), \
         CASE WHEN n % 3 = 1 THEN md5('e' || n % 35)::uuid END, 1, 1, 0, n, n, n, n % 3, n % 5, 0, 1, \
         '', '/do/0', '{}' \
     FROM generate_series(1, 1000000) AS n; \
     INSERT INTO ended_branch (run_id, id, epoch, commit_no, lost, created_at, updated_at, idx, \
         root, state, node) \
     SELECT md5('r' || n)::uuid, md5('x' || n)::uuid, 1, 3, 0, n, n, 0, 1, 5, '/' \
-    FROM generate_series(1, 200000) AS n; \
+    FROM generate_series(1, 50000) AS n; \
     INSERT INTO history (run_id, branch_id, commit_no, epoch, at, engine, node, events) \
     SELECT md5('r' || n)::uuid, md5('x' || n)::uuid, 1, 1, n, 'e', '/', '[]' \
-    FROM generate_series(1, 200000) AS n; \
+    FROM generate_series(1, 50000) AS n; \
     INSERT INTO signal (run_id, kind, json) \
-    SELECT md5('r' || n)::uuid, 'k', '{}' FROM generate_series(1, 100000) AS n; \
+    SELECT md5('r' || n)::uuid, 'k', '{}' FROM generate_series(1, 20000) AS n; \
     INSERT INTO inbox (run_id, source, event_id) \
-    SELECT md5('r' || n)::uuid, 's', n::text FROM generate_series(1, 100000) AS n; \
+    SELECT md5('r' || n)::uuid, 's', n::text FROM generate_series(1, 20000) AS n; \
     INSERT INTO subscription (kind, run_id) \
-    SELECT 'k' || n % 1000, md5('r' || n)::uuid FROM generate_series(1, 100000) AS n; \
+    SELECT 'k' || n % 1000, md5('r' || n)::uuid FROM generate_series(1, 20000) AS n; \
     INSERT INTO arrival (run_id, branch_id, idx, ok, outcome) \
-    SELECT md5('r' || n)::uuid, md5('b' || n)::uuid, 0, 1, '{}' FROM generate_series(1, 100000) AS n; \
+    SELECT md5('r' || n)::uuid, md5('b' || n)::uuid, 0, 1, '{}' FROM generate_series(1, 20000) AS n; \
     INSERT INTO takeover (run_id, branch_id, epoch, commit_no, at, engine, node, events) \
     SELECT md5('r' || n)::uuid, md5('b' || n)::uuid, 1, 1, n, 'e', '/', '[]' \
-    FROM generate_series(1, 100000) AS n";
+    FROM generate_series(1, 20000) AS n";
 
 /// Types of the arrays that only a statement's use tells.
 fn types(name: &str) -> &'static str {

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use flux_core::chart::{ChartId, WorkflowName};
 use flux_core::clock::Timestamp;
-use flux_core::ids::{BranchId, Epoch, Incarnation, RunId};
+use flux_core::ids::{BranchId, Incarnation, RunId};
 use flux_core::ports::Error;
-use flux_core::ports::branches::{Branches, ClaimRequest, Claims, Commit, Committed, Release};
+use flux_core::ports::branches::{
+    Branches, ClaimRequest, Claims, Commit, Committed, Fence, Release,
+};
 use flux_core::ports::definitions::{
     DefinitionRecord, Definitions, Firing, NewDefinition, ScheduleRecord,
 };
@@ -86,7 +88,7 @@ impl Branches for Store {
         }
     }
 
-    async fn owned(&self, owner: Incarnation) -> Result<Vec<(BranchId, Epoch)>, Error> {
+    async fn owned(&self, owner: Incarnation) -> Result<Vec<(BranchId, Fence)>, Error> {
         self.readers
             .read(async move |conn: &mut super::Conn| branches::owned(conn, owner).await)
             .await

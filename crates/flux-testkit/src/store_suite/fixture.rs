@@ -14,15 +14,14 @@ use flux_core::ports::branches::{
 };
 use flux_core::ports::definitions::{Definitions, NewDefinition};
 use flux_core::ports::members::{Joined, Members, NewMember};
-use flux_core::ports::operations::Operations;
 use flux_core::ports::runs::{
     BranchRecord, Event, NewRun, Outcome, RunRecord, Runs, Signalled, Submitted,
 };
 use uuid::Uuid;
 
-/// A store: the ports of workers, clients, operators and catalogue in one.
-pub trait Store: Branches + Runs + Operations + Definitions {}
-impl<T: Branches + Runs + Operations + Definitions> Store for T {}
+/// A store: the ports of workers, clients and catalogue in one.
+pub trait Store: Branches + Runs + Definitions {}
+impl<T: Branches + Runs + Definitions> Store for T {}
 
 /// A fresh store under test, with nothing in it.
 pub struct Ports {

@@ -1,10 +1,9 @@
 //! Engines that race on one database do not get into each other's way.
 
-mod support;
-
 use std::sync::Arc;
 
 use flux_store::{Options, PostgresOptions, PostgresStore, SqliteStore, Store};
+use flux_testkit::races::Opening;
 use flux_testkit::store_suite::Ports;
 
 /// Engines.
@@ -13,13 +12,14 @@ const OPENINGS: usize = 4;
 mod sqlite {
     use super::*;
 
-    async fn openings() -> Vec<Ports> {
+    async fn openings() -> Vec<Opening> {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         let open = |_| {
             let opened = SqliteStore::open(&folder.path().join("flux.db"), Options::default());
-            let store = opened.expect("it opens");
+            let store = Arc::new(opened.expect("it opens"));
             let members = store.members();
-            Ports::new(Arc::new(store), members, Arc::clone(&folder))
+            let ports = Ports::new(store.clone(), members, Arc::clone(&folder));
+            Opening::new(ports, store)
         };
         (0..OPENINGS).map(open).collect()
     }
@@ -30,14 +30,15 @@ mod sqlite {
 mod postgres {
     use super::*;
 
-    async fn openings() -> Vec<Ports> {
-        let address = support::address();
+    async fn openings() -> Vec<Opening> {
+        let address = crate::support::address();
         let mut openings = Vec::new();
         for _ in 0..OPENINGS {
             let opened = PostgresStore::open(&address, &PostgresOptions::default()).await;
-            let store = opened.expect("it opens");
+            let store = Arc::new(opened.expect("it opens"));
             let members = store.members();
-            openings.push(Ports::new(Arc::new(store), members, ()));
+            let ports = Ports::new(store.clone(), members, ());
+            openings.push(Opening::new(ports, store));
         }
         openings
     }

@@ -9,7 +9,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as
 use flux_store::postgres::connect::{Reason, Session};
 use flux_testkit::postgres::{Server, available};
 
-use crate::fixture::{ask, open, refused, wait_for};
+use super::fixture::{ask, open, refused, wait_for};
 
 /// A pooler in front of a server, ended when it is dropped.
 struct Pooler {

@@ -4,7 +4,7 @@ use flux_store::postgres::connect::Reason;
 use flux_store::postgres::identity::Judgement;
 use flux_testkit::postgres::{Mode, Replication, Server, available};
 
-use crate::fixture::{ask, open, refused};
+use super::fixture::{ask, open, refused};
 
 /// A URL with all these ports.
 fn url(ports: &[u16], parameters: &str) -> String {

@@ -7,7 +7,7 @@ use rcgen::{
     KeyPair,
 };
 
-use crate::fixture::{ask, open, refused, set_hba, write_file};
+use super::fixture::{ask, open, refused, set_hba, write_file};
 
 /// An authority, and what it issues.
 struct Authority {

@@ -6,7 +6,7 @@ use diesel_async::SimpleAsyncConnection as _;
 use flux_store::postgres::connect::Session;
 use flux_testkit::postgres::{Server, available};
 
-use crate::fixture::{ask, eventually, open, set_hba, url};
+use super::fixture::{ask, eventually, open, set_hba, url};
 
 #[tokio::test]
 async fn a_role_without_privileges_gets_all_that_we_promise() {

@@ -6,7 +6,7 @@ use flux_store::postgres::connect::{ConnectError, Reason, Session, connect};
 use flux_testkit::postgres::{Mode, Server, available};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::fixture::{address, open, refused, set_hba, url};
+use super::fixture::{address, open, refused, set_hba, url};
 
 fn only(error: &ConnectError) -> Reason {
     let reasons: Vec<Reason> = error.reasons().collect();
