@@ -142,9 +142,8 @@ impl Opener {
     }
 
     async fn reach(&self) -> Result<Conn, Error> {
-        let connected = connect(&self.address, &self.session).await;
+        let connected = connect(&self.address, &self.session, |found| self.judge(found)).await;
         let connected = connected.map_err(|error| Error::Unavailable(error.to_string()))?;
-        self.judge(connected.identity)?;
         Ok(self.wrap(connected))
     }
 
@@ -154,17 +153,14 @@ impl Opener {
     }
 
     /// A primary that was replaced by a standby may still run: what it answers is not the truth.
-    fn judge(&self, found: Identity) -> Result<(), Error> {
+    fn judge(&self, found: Identity) -> Result<(), String> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let refused = |what: &str, seen: Identity| {
             tracing::error!(
                 "the database at {} is {what}: it is {found}, and {seen} was seen before",
                 self.address
             );
-            Err(Error::Unavailable(format!(
-                "{} is {what} ({found}; {seen} was seen before)",
-                self.address
-            )))
+            Err(format!("it is {what} ({found}; {seen} was seen before)"))
         };
         if let Some(before) = *seen {
             match found.judge(before) {

@@ -85,7 +85,7 @@ fn process_1c38_a_locked_run_delays_itself_and_the_others_end() {
     none_stepped_down(&engines);
 }
 
-fn frozen(window_s: f64, length: f64) -> Option<(World, [flux_testkit::Flux; 2])> {
+fn frozen(window_s: u64, length: f64) -> Option<(World, [flux_testkit::Flux; 2])> {
     let world = World::new(&format!("+{window_s}s"))?;
     let engines = [world.cluster.start("one"), world.cluster.start("two")];
     if length > 1.0 {
@@ -93,14 +93,14 @@ fn frozen(window_s: f64, length: f64) -> Option<(World, [flux_testkit::Flux; 2])
     }
     world.busy(4, 8, 0.4);
     world.server.freeze();
-    pass(windows(length, Duration::from_secs_f64(window_s)));
+    pass(windows(length, Duration::from_secs(window_s)));
     world.server.thaw();
     Some((world, engines))
 }
 
 #[test]
 fn process_1c38_a_server_frozen_for_0_3_windows_is_not_noticed() {
-    let Some((world, engines)) = frozen(9.0, 0.3) else {
+    let Some((world, engines)) = frozen(9, 0.3) else {
         return;
     };
     world.ends_well().nobody_was_convicted().nothing_ran_again();
@@ -109,7 +109,7 @@ fn process_1c38_a_server_frozen_for_0_3_windows_is_not_noticed() {
 
 #[test]
 fn process_1c38_a_server_frozen_for_1_5_windows_convicts_nobody() {
-    let Some((world, engines)) = frozen(3.0, 1.5) else {
+    let Some((world, engines)) = frozen(3, 1.5) else {
         return;
     };
     wait_for_return(&engines);
