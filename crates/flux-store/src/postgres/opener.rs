@@ -82,7 +82,9 @@ impl Opener {
             // A statement ends by itself; what does not end is a connection that is dead.
             deadline: session.statement_timeout + session.tcp_user_timeout,
             session: Arc::new(session),
-            half_beat: (options.window / 6).max(Duration::from_millis(500)),
+            // A new connection has everything to prepare: what ends too early would begin again
+            // for ever on a busy machine.
+            half_beat: (options.window / 6).max(Duration::from_secs(1)),
             longest_pause: (options.window / 6).min(Duration::from_secs(5)),
             seen: Arc::default(),
             openings: Arc::default(),

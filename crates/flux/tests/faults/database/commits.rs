@@ -70,16 +70,53 @@ fn process_1c41_a_claim_whose_answer_is_lost_is_no_run_that_is_lost() {
     world
         .cluster
         .submit("claimed", &shell_task("x", &world.witness.command()), 3);
-    wait_until("it owns them", PATIENCE, || {
+    wait_until("it has claimed them", PATIENCE, || {
         world
             .database
-            .psql("select count(*) from flux.branch where state = 1")
+            .psql("select count(*) from flux.branch where epoch > 0")
             == ["3"]
     });
     proxy.pass();
     let truth = world.ends_well().nobody_was_convicted();
     assert_eq!(truth.traces.len(), 3, "each ran once");
     none_stepped_down(&[engine]);
+}
+
+/// A claim whose answer was lost may still be at work in the server when its engine leaves.
+#[test]
+fn process_1c41_an_engine_that_leaves_before_its_claim_has_ended_leaves_no_orphan() {
+    let Some(world) = World::new("+12s") else {
+        return;
+    };
+    let mut leaving = world.cluster.start("leaving");
+    let listen = "  - wait: { listen: { to: { one: { with: { type: go } } } } }\n";
+    let run = world.cluster.submit("orphan", listen, 1).remove(0);
+    world.cluster.wait_for_state(&run, "waiting");
+    std::thread::scope(|scope| {
+        // As the claim does it; short enough for whoever waits for its lock.
+        scope.spawn(|| {
+            world.database.psql(
+                "begin; select 1 from flux.member for key share; \
+                 update flux.branch set state = 1, epoch = epoch + 1, due_at = null, \
+                 owner = (select incarnation from flux.member); \
+                 select pg_sleep(0.8); commit",
+            )
+        });
+        wait_until("the claim is at work", PATIENCE, || {
+            let at_work = "select count(*) from pg_stat_activity where query like '%pg_sleep(0.8)%' \
+                           and pid <> pg_backend_pid() and wait_event = 'PgSleep'";
+            world.database.psql(at_work) == ["1"]
+        });
+        leaving.terminate();
+        leaving.wait(PATIENCE);
+    });
+    let orphans = "select id from flux.branch where owner is not null \
+                   and owner not in (select incarnation from flux.member)";
+    assert_eq!(world.database.psql(orphans), [] as [String; 0]);
+    let _other = world.cluster.start("other");
+    world.cluster.wait_for_state(&run, "waiting");
+    world.cluster.flux(&["signal", &run, "go"]);
+    world.ends_well();
 }
 
 /// Many joins at once on several engines: the server may have to break circles of locks, and loses
