@@ -217,8 +217,11 @@ impl Membership {
         if *self.inner.status.borrow() == Status::Left {
             return None;
         }
-        self.trust().give_up();
+        let trust = self.trust();
+        trust.give_up();
         let old = self.inner.end();
+        // Before the new one joins, and whoever was to say so has just been ended.
+        announce(old, &trust, &self.inner.status, &*self.inner.host);
         join::bury(old, &*self.inner.members, &*self.inner.host).await;
         if self.inner.draining.load(Ordering::Acquire) {
             self.inner.status.send_replace(Status::Left);
@@ -319,13 +322,26 @@ async fn announce_loss(
     status: watch::Sender<Status>,
     host: Arc<dyn Host>,
 ) {
-    let why = trust.lost().await;
-    debug!(
-        target: EVIDENCE, event = "stepped-down", engine.id = %incarnation,
-        boot_ns = host.boot().as_nanos(), "lost its trust"
-    );
-    warn!(engine.id = %incarnation, ?why, "this engine steps down");
-    status.send_replace(Status::SteppingDown { incarnation, why });
+    let _why = trust.lost().await;
+    announce(incarnation, &trust, &status, &*host);
+}
+
+/// Says once that the trust is lost.
+fn announce(
+    incarnation: Incarnation,
+    trust: &TrustHandle,
+    status: &watch::Sender<Status>,
+    host: &dyn Host,
+) {
+    let why = trust.loss().unwrap_or(Loss::Silent);
+    let ending = Status::SteppingDown { incarnation, why };
+    if status.send_if_modified(|status| std::mem::replace(status, ending) != ending) {
+        debug!(
+            target: EVIDENCE, event = "stepped-down", engine.id = %incarnation,
+            boot_ns = host.boot().as_nanos(), "lost its trust"
+        );
+        warn!(engine.id = %incarnation, ?why, "this engine steps down");
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use crate::flux::{Flux, FluxBuilder};
 use crate::history::{Did, Evidence, FailoverEntry, LOGS, Record, Recorder, RunEntry, now};
 use crate::wait::{pause, wait_until};
 use crate::witness::Witness;
+use flux_testkit_postgres::{Database, Server};
 use serde_json::Value;
 use std::ffi::OsString;
 use std::path::Path;
@@ -17,6 +18,9 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How long lines of an engine's log may be on their way to the test.
 const ON_ITS_WAY: Duration = Duration::from_secs(5);
 
+/// The variable that names the database of an engine or client.
+const DATABASE: &str = "FLUX_DATABASE_URL";
+
 /// A directory with a store of its own, and how to start engines and clients on it.
 #[derive(Debug)]
 pub struct Cluster {
@@ -24,6 +28,10 @@ pub struct Cluster {
     window: String,
     directory: Arc<TempDir>,
     recorder: Recorder,
+    /// Where the store is, unless it is a file in the directory.
+    url: Option<String>,
+    /// Dropped with the cluster.
+    database: Option<Database>,
 }
 
 impl Cluster {
@@ -34,12 +42,43 @@ impl Cluster {
             window: window.to_owned(),
             directory: Arc::new(tempfile::tempdir().expect("a temporary directory")),
             recorder: Recorder::new(),
+            url: None,
+            database: None,
         }
+    }
+
+    /// The same on the PostgreSQL database with this URL.
+    #[must_use]
+    pub fn on(mut self, url: &str) -> Cluster {
+        self.url = Some(url.to_owned());
+        self
+    }
+
+    /// The same on a database of its own, which the shared PostgreSQL server has as long as the
+    /// cluster lives.
+    #[must_use]
+    #[track_caller]
+    pub fn on_shared_server(mut self) -> Cluster {
+        let database = Server::shared().create_database();
+        self.url = Some(database.url().to_owned());
+        self.database = Some(database);
+        self
     }
 
     /// Where all of its processes run.
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// A process on the store whose engine, if it has one, leaves a trail.
+    fn process(&self) -> FluxBuilder {
+        let directory = Arc::clone(&self.directory);
+        let builder = FluxBuilder::within(&self.binary, directory, self.recorder.clone())
+            .env("FLUX_LOG_FORMAT", "json");
+        match &self.url {
+            Some(url) => builder.env(DATABASE, url),
+            None => builder,
+        }
     }
 
     /// An engine to be started, with this label.
@@ -51,11 +90,9 @@ impl Cluster {
             .args(["start", "--name", name])
     }
 
-    /// A process whose engine, if it has one, leaves a trail.
-    fn process(&self) -> FluxBuilder {
-        let directory = Arc::clone(&self.directory);
-        FluxBuilder::within(&self.binary, directory, self.recorder.clone())
-            .env("FLUX_LOG_FORMAT", "json")
+    /// An engine to be started that reaches the database by another way, such as a proxy.
+    pub fn engine_by(&self, url: &str, name: &str) -> FluxBuilder {
+        self.engine(name).env(DATABASE, url)
     }
 
     /// An engine that has joined.

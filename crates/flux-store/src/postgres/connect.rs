@@ -51,11 +51,16 @@ pub struct Connected {
     pub driver: AbortHandle,
 }
 
-/// Tries the hosts of `address` until one is what `target_session_attrs` asks for.
+/// Tries the hosts of `address` until one is what `target_session_attrs` asks for, and is accepted:
+/// a primary that was replaced and still runs must not hide the new one behind it.
 ///
 /// # Errors
 /// [`ConnectError`] with the reason of each host, when none would do before `session.deadline`.
-pub async fn connect(address: &Address, session: &Session) -> Result<Connected, ConnectError> {
+pub async fn connect(
+    address: &Address,
+    session: &Session,
+    accept: impl Fn(Identity) -> Result<(), String>,
+) -> Result<Connected, ConnectError> {
     let sources = Sources::from_environment(address);
     let end = Instant::now() + session.deadline;
     let hosts = in_order(address);
@@ -70,7 +75,10 @@ pub async fn connect(address: &Address, session: &Session) -> Result<Connected, 
             .map_or(share, |limit| limit.min(share));
         let attempt = host::attempt(address, host, session, &sources);
         match timeout(share, attempt).await {
-            Ok(Ok(connected)) => return Ok(connected),
+            Ok(Ok(connected)) => match accept(connected.identity) {
+                Ok(()) => return Ok(connected),
+                Err(reason) => failures.push(Failure::refused(host, reason)),
+            },
             Ok(Err(failure)) => failures.push(failure),
             Err(_) => failures.push(Failure::silent(host, share)),
         }

@@ -44,6 +44,10 @@ pub(crate) const CONVICT: &str = "\
 pub(crate) const ALIVE: &str = "\
     SELECT state FROM member WHERE incarnation = ? AND state = 0 FOR KEY SHARE";
 
+/// Waits until the claims of a member ([`ALIVE`]) have ended. What the next statement sees is then
+/// all that it will ever own, unless it claims again. Value: member.
+pub(crate) const LOCK_MEMBER: &str = "SELECT state FROM member WHERE incarnation = ? FOR UPDATE";
+
 /// Keeps other engines from joining until the end of the transaction.
 pub(crate) const LOCK_CLUSTER: &str = "SELECT id FROM cluster FOR NO KEY UPDATE";
 

@@ -71,6 +71,13 @@ pub(crate) async fn cluster(conn: &mut Conn) -> Result<(), Fail> {
     Ok(())
 }
 
+/// Keeps a member from claiming, and waits for claims that are on their way.
+pub(crate) async fn member(conn: &mut Conn, member: Uuid) -> Result<(), Fail> {
+    let rows = sql(dialect::LOCK_MEMBER).id(member).rows::<(Integer,)>();
+    let _locked: Vec<(i32,)> = rows.load(conn).await?;
+    Ok(())
+}
+
 /// Locks a run that was not known before.
 pub(crate) async fn run(conn: &mut Conn, run: Uuid) -> Result<(), Fail> {
     take(conn, dialect::LOCK_RUNS, vec![run]).await

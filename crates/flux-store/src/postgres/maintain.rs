@@ -41,7 +41,7 @@ const SIZE: &str = "\
 /// See [`OpenError`].
 pub async fn status(address: &Address) -> Result<Status, OpenError> {
     let opener = Opener::new(address, &PostgresOptions::default());
-    let connected = connect(address, opener.session()).await?;
+    let connected = connect(address, opener.session(), |_| Ok(())).await?;
     let (identity, warnings) = (connected.identity.to_string(), connected.warnings.clone());
     let mut conn = opener.wrap(connected);
     let name = address.schema();
@@ -81,7 +81,7 @@ pub async fn status(address: &Address) -> Result<Status, OpenError> {
 /// See [`OpenError`].
 pub async fn drop_schema(address: &Address) -> Result<(), OpenError> {
     let opener = Opener::new(address, &PostgresOptions::default());
-    let mut conn = opener.wrap(connect(address, opener.session()).await?);
+    let mut conn = opener.wrap(connect(address, opener.session(), |_| Ok(())).await?);
     let name = address.schema();
     let text = format!("DROP SCHEMA IF EXISTS \"{name}\" CASCADE");
     conn.batch(&text)

@@ -9,7 +9,7 @@ use super::address::Address;
 use super::conn::Conn;
 use super::connect::{ConnectError, connect};
 use super::opener::Opener;
-use crate::error::Fail;
+use crate::error::{Blame, Fail};
 use crate::sql::sql;
 
 /// Why a database could not be opened. The text says what is wrong, where, and what to do.
@@ -33,6 +33,14 @@ pub enum OpenError {
         /// The newest version that this program knows.
         known: &'static str,
     },
+    /// The connection broke meanwhile; the schema is as it was before, or up to date.
+    #[error("{address} did not answer while its schema was brought up to date: {reason}")]
+    Interrupted {
+        /// The database.
+        address: Address,
+        /// What went wrong.
+        reason: String,
+    },
     /// A migration failed; the schema is as it was before.
     #[error(
         "cannot bring schema \"{schema}\" of {address} up to date: {reason}; the role must own the \
@@ -52,7 +60,11 @@ impl OpenError {
     /// Whether the same may succeed later without anybody changing something.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Connect(error) if error.is_transient())
+        match self {
+            Self::Connect(error) => error.is_transient(),
+            Self::Interrupted { .. } => true,
+            Self::Newer { .. } | Self::Migration { .. } => false,
+        }
     }
 }
 
@@ -61,6 +73,9 @@ const MIGRATIONS: [(&str, &str); 1] = [(
     "0001",
     include_str!("../../migrations/postgres/0001_first/up.sql"),
 )];
+
+/// How often the migrations are tried while others are in the way.
+const TRIES: u32 = 5;
 
 /// Locks out others that migrate the same schema.
 const LOCK: &str = "SELECT 1 FROM (SELECT pg_advisory_xact_lock(hashtext('flux ' || ?))) AS locked";
@@ -140,22 +155,44 @@ pub(super) async fn migrate(conn: &mut Conn, name: &str) -> Result<Schema, Fail>
     Ok(found)
 }
 
+/// Others that start at the same moment, or a lock of somebody else, may be in the way for longer
+/// than one statement waits.
+async fn migrate_with_patience(conn: &mut Conn, name: &str) -> Result<Schema, Fail> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match migrate(conn, name).await {
+            Err(fail) if fail.blame() == Blame::Busy && tries < TRIES => conn.roll_back().await?,
+            result => return result,
+        }
+    }
+}
+
+fn failed(address: &Address, fail: Fail) -> OpenError {
+    let interrupted = fail.blame() == Blame::Connection;
+    let reason = flux_core::ports::Error::from(fail).to_string();
+    let address = address.clone();
+    if interrupted {
+        return OpenError::Interrupted { address, reason };
+    }
+    let schema = address.schema().to_owned();
+    OpenError::Migration {
+        address,
+        schema,
+        reason,
+    }
+}
+
 /// Connects once and migrates.
 pub(super) async fn open(address: &Address, opener: &mut Opener) -> Result<(), OpenError> {
-    let connected = connect(address, opener.session()).await?;
+    let connected = connect(address, opener.session(), |_| Ok(())).await?;
     for warning in &connected.warnings {
         tracing::warn!("{address}: {warning}");
     }
     let mut conn = opener.wrap(connected);
     let name = address.schema();
-    let found = migrate(&mut conn, name).await.map_err(|fail| {
-        let reason = flux_core::ports::Error::from(fail).to_string();
-        OpenError::Migration {
-            address: address.clone(),
-            schema: name.to_owned(),
-            reason,
-        }
-    })?;
+    let found = migrate_with_patience(&mut conn, name).await;
+    let found = found.map_err(|fail| failed(address, fail))?;
     match found.unknown() {
         Some(unknown) => Err(OpenError::Newer {
             address: address.clone(),

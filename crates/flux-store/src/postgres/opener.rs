@@ -82,7 +82,9 @@ impl Opener {
             // A statement ends by itself; what does not end is a connection that is dead.
             deadline: session.statement_timeout + session.tcp_user_timeout,
             session: Arc::new(session),
-            half_beat: (options.window / 6).max(Duration::from_millis(500)),
+            // A new connection has everything to prepare: what ends too early would begin again
+            // for ever on a busy machine.
+            half_beat: (options.window / 6).max(Duration::from_secs(1)),
             longest_pause: (options.window / 6).min(Duration::from_secs(5)),
             seen: Arc::default(),
             openings: Arc::default(),
@@ -142,9 +144,8 @@ impl Opener {
     }
 
     async fn reach(&self) -> Result<Conn, Error> {
-        let connected = connect(&self.address, &self.session).await;
+        let connected = connect(&self.address, &self.session, |found| self.judge(found)).await;
         let connected = connected.map_err(|error| Error::Unavailable(error.to_string()))?;
-        self.judge(connected.identity)?;
         Ok(self.wrap(connected))
     }
 
@@ -154,17 +155,14 @@ impl Opener {
     }
 
     /// A primary that was replaced by a standby may still run: what it answers is not the truth.
-    fn judge(&self, found: Identity) -> Result<(), Error> {
+    fn judge(&self, found: Identity) -> Result<(), String> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let refused = |what: &str, seen: Identity| {
             tracing::error!(
                 "the database at {} is {what}: it is {found}, and {seen} was seen before",
                 self.address
             );
-            Err(Error::Unavailable(format!(
-                "{} is {what} ({found}; {seen} was seen before)",
-                self.address
-            )))
+            Err(format!("it is {what} ({found}; {seen} was seen before)"))
         };
         if let Some(before) = *seen {
             match found.judge(before) {

@@ -171,7 +171,7 @@ impl Planner {
         let address = address.with_schema(&schema).expect("the name is right");
         let mut opener = Opener::new(&address, &PostgresOptions::default());
         open::open(&address, &mut opener).await.expect("it opens");
-        let connected = connect(&address, &Session::default()).await;
+        let connected = connect(&address, &Session::default(), |_| Ok(())).await;
         let mut planner = Planner {
             conn: connected.expect("it connects").conn,
         };

@@ -23,3 +23,8 @@ pub(crate) async fn cluster(_conn: &mut Conn) -> Result<(), Fail> {
 pub(crate) async fn run(_conn: &mut Conn, _run: Uuid) -> Result<(), Fail> {
     Ok(())
 }
+
+/// A member, and what it claims.
+pub(crate) async fn member(_conn: &mut Conn, _member: Uuid) -> Result<(), Fail> {
+    Ok(())
+}

@@ -1,10 +1,15 @@
 //! Wrong calendar clocks, for single processes, by libfaketime.
 
-use crate::{PATIENCE, check_by, cluster, of, stuck_once, wait_for_traces};
+use crate::{PATIENCE, Store, check_by, of, on_both_stores, stuck_once, wait_for_traces};
 use flux_testkit::history::Rules;
 use flux_testkit::{Cluster, FluxBuilder, Witness, shell_task, wait_until};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+on_both_stores!(
+    process_1b23_clocks_an_hour_wrong_cause_no_failover_and_delay_none,
+    process_1b24_a_clock_that_steps_while_it_runs_fires_nothing_twice,
+);
 
 /// The library, wherever this system keeps it; says so when it is absent.
 fn library() -> Option<PathBuf> {
@@ -37,10 +42,9 @@ fn pass(time: Duration) {
     wait_until("time has passed", PATIENCE, || start.elapsed() > time);
 }
 
-#[test]
-fn process_1b23_clocks_an_hour_wrong_cause_no_failover_and_delay_none() {
+fn process_1b23_clocks_an_hour_wrong_cause_no_failover_and_delay_none(store: Store) {
     let Some(library) = library() else { return };
-    let (cluster, witness) = (cluster("+2s"), Witness::new());
+    let (cluster, witness) = (store.cluster("+2s"), Witness::new());
     let mut behind = engine(&cluster, "behind", &library, "-3600").spawn();
     behind.wait_for_line("ready", PATIENCE);
     let task = shell_task("b", &stuck_once(&witness, &cluster)) + &shell_task("c", "true");
@@ -76,10 +80,9 @@ fn process_1b23_clocks_an_hour_wrong_cause_no_failover_and_delay_none() {
     check_by(&cluster, Some(&witness), &rules);
 }
 
-#[test]
-fn process_1b24_a_clock_that_steps_while_it_runs_fires_nothing_twice() {
+fn process_1b24_a_clock_that_steps_while_it_runs_fires_nothing_twice(store: Store) {
     let Some(library) = library() else { return };
-    let (cluster, witness) = (cluster("+2s"), Witness::new());
+    let (cluster, witness) = (store.cluster("+2s"), Witness::new());
     let stepping = engine(&cluster, "stepping", &library, "+0").spawn();
     stepping.wait_for_line("ready", PATIENCE);
     let tasks: String = (0..12)

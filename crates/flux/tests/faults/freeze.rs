@@ -1,12 +1,17 @@
 //! Engines that are frozen (SIGSTOP), as by a pause of their machine, and wake up.
 
-use crate::{PATIENCE, check, cluster, of, wait_for_traces, written};
+use crate::{PATIENCE, Store, check, cluster, of, on_both_stores, wait_for_traces, written};
 use flux_testkit::{Witness, alive, shell_task, wait_until};
 use std::time::{Duration, Instant};
 
-#[test]
-fn process_1a03_a_zombie_changes_nothing() {
-    let (cluster, witness) = (cluster("+2s"), Witness::new());
+on_both_stores!(
+    process_1a03_a_zombie_changes_nothing,
+    process_1a04_a_short_freeze_is_no_failover,
+    process_1a16_children_die_at_the_deadline_while_their_engine_is_still_frozen,
+);
+
+fn process_1a03_a_zombie_changes_nothing(store: Store) {
+    let (cluster, witness) = (store.cluster("+2s"), Witness::new());
     let first = cluster.start("first");
     // Without breaks: only its trust, not a commit, keeps the zombie from the next action.
     let tasks: String = ["a", "b", "c", "d"]
@@ -32,9 +37,8 @@ fn process_1a03_a_zombie_changes_nothing() {
     check(&cluster, Some(&witness));
 }
 
-#[test]
-fn process_1a04_a_short_freeze_is_no_failover() {
-    let (cluster, witness) = (cluster("+9s"), Witness::new());
+fn process_1a04_a_short_freeze_is_no_failover(store: Store) {
+    let (cluster, witness) = (store.cluster("+9s"), Witness::new());
     let first = cluster.start("first");
     let _second = cluster.start("second");
     let tasks =
@@ -53,9 +57,8 @@ fn process_1a04_a_short_freeze_is_no_failover() {
     check(&cluster, Some(&witness));
 }
 
-#[test]
-fn process_1a16_children_die_at_the_deadline_while_their_engine_is_still_frozen() {
-    let cluster = cluster("+3s");
+fn process_1a16_children_die_at_the_deadline_while_their_engine_is_still_frozen(store: Store) {
+    let cluster = store.cluster("+3s");
     let engine = cluster.start("one");
     let task = "[ -e group ] && exit 0; setsid sh -c 'echo $$ > session; exec sleep 300' & \
                 echo $$ > group; exec sleep 300";

@@ -1,12 +1,17 @@
 //! Failover beside waiting runs, parallel branches and joins.
 
-use crate::{PATIENCE, check, cluster, of, stuck_once, wait_for_traces};
+use crate::{PATIENCE, Store, check, of, on_both_stores, stuck_once, wait_for_traces};
 use flux_testkit::{Witness, shell_task, wait_until};
 use std::collections::BTreeSet;
 
-#[test]
-fn process_1d51_a_waiting_run_is_not_touched_by_failover() {
-    let (cluster, witness) = (cluster("+2s"), Witness::new());
+on_both_stores!(
+    process_1d51_a_waiting_run_is_not_touched_by_failover,
+    process_1d52_only_the_dead_engines_branch_rolls_back,
+    process_1d53_1d54_a_join_goes_on_once_whoever_dies,
+);
+
+fn process_1d51_a_waiting_run_is_not_touched_by_failover(store: Store) {
+    let (cluster, witness) = (store.cluster("+2s"), Witness::new());
     let mut first = cluster.start("first");
     let listen = "  - wait: { listen: { to: { one: { with: { type: go } } } } }\n".to_owned();
     let tasks = shell_task("a", &witness.around("true"))
@@ -46,9 +51,8 @@ fn fork(branches: &[(&str, String)]) -> String {
     text
 }
 
-#[test]
-fn process_1d52_only_the_dead_engines_branch_rolls_back() {
-    let (cluster, witness) = (cluster("+2s"), Witness::new());
+fn process_1d52_only_the_dead_engines_branch_rolls_back(store: Store) {
+    let (cluster, witness) = (store.cluster("+2s"), Witness::new());
     let single = |name: &str| {
         let engine = cluster
             .engine(name)
@@ -83,9 +87,8 @@ fn process_1d52_only_the_dead_engines_branch_rolls_back() {
     check(&cluster, Some(&witness));
 }
 
-#[test]
-fn process_1d53_1d54_a_join_goes_on_once_whoever_dies() {
-    let (cluster, witness) = (cluster("+2s"), Witness::new());
+fn process_1d53_1d54_a_join_goes_on_once_whoever_dies(store: Store) {
+    let (cluster, witness) = (store.cluster("+2s"), Witness::new());
     let (mut first, _second) = (cluster.start("first"), cluster.start("second"));
     let branch = |name: &str| shell_task(&format!("{name}1"), "true");
     let tasks = fork(&[("a", branch("a")), ("b", branch("b")), ("c", branch("c"))])

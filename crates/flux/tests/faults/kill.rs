@@ -1,13 +1,22 @@
 //! Engines that die by SIGKILL, and what becomes of their actions.
 
-use crate::{PATIENCE, check, check_by, cluster, of, stuck_once, wait_for_traces, written};
+use crate::{
+    PATIENCE, Store, check, check_by, cluster, of, on_both_stores, stuck_once, wait_for_traces,
+    written,
+};
 use flux_testkit::history::Rules;
 use flux_testkit::{Witness, alive, shell_task, wait_until};
 use std::time::Instant;
 
-#[test]
-fn process_1a01_killed_in_the_middle_of_an_action_another_goes_on_from_the_last_break() {
-    let (cluster, witness) = (cluster("+2s"), Witness::new());
+on_both_stores!(
+    process_1a01_killed_in_the_middle_of_an_action_another_goes_on_from_the_last_break,
+    process_1a15_children_of_a_killed_engine_die_with_it_even_in_sessions_of_their_own,
+);
+
+fn process_1a01_killed_in_the_middle_of_an_action_another_goes_on_from_the_last_break(
+    store: Store,
+) {
+    let (cluster, witness) = (store.cluster("+2s"), Witness::new());
     let mut first = cluster.start("first");
     let tasks = shell_task("a", &witness.around("true"))
         + &shell_task("b", &stuck_once(&witness, &cluster))
@@ -58,10 +67,11 @@ fn process_1a14_an_action_that_ignores_sigterm_is_killed_and_the_branch_given_ba
     check(&cluster, None);
 }
 
-#[test]
-fn process_1a15_children_of_a_killed_engine_die_with_it_even_in_sessions_of_their_own() {
+fn process_1a15_children_of_a_killed_engine_die_with_it_even_in_sessions_of_their_own(
+    store: Store,
+) {
     // A window so long that no deadline can be the reason.
-    let cluster = cluster("+1H");
+    let cluster = store.cluster("+1H");
     let mut engine = cluster.start("one");
     let task = "setsid sh -c 'echo $$ > session; exec sleep 300' & echo $$ > group; exec sleep 300";
     let runs = cluster.submit("orphans", &shell_task("sleep", task), 1);

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
 mod clocks;
+mod database;
 mod freeze;
 mod hostile;
 mod joins;
@@ -18,6 +19,45 @@ use flux_testkit::{Cluster, Mark, Witness, wait_until};
 
 /// Longest wait for anything.
 const PATIENCE: std::time::Duration = flux_testkit::PATIENCE;
+
+/// Where a test keeps its runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Store {
+    /// The embedded store.
+    File,
+    /// A database of the shared PostgreSQL server.
+    Server,
+}
+
+impl Store {
+    fn cluster(self, window: &str) -> Cluster {
+        match self {
+            Store::File => cluster(window),
+            Store::Server => cluster(window).on_shared_server(),
+        }
+    }
+}
+
+/// Makes two tests of each of these functions: one on the embedded store, one on PostgreSQL.
+macro_rules! on_both_stores {
+    ($($test:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(#[test]
+            fn $test() {
+                super::$test(crate::Store::File);
+            })*
+        }
+        mod on_postgres {
+            $(#[test]
+            fn $test() {
+                if flux_testkit::postgres::available() {
+                    super::$test(crate::Store::Server);
+                }
+            })*
+        }
+    };
+}
+use on_both_stores;
 
 fn cluster(window: &str) -> Cluster {
     Cluster::new(env!("CARGO_BIN_EXE_flux"), window)

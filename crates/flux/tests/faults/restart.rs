@@ -1,12 +1,19 @@
 //! Engines that end and come back, in good order and in bad.
 
-use crate::{PATIENCE, check, cluster, of, stuck_once, wait_for_traces};
+use crate::{PATIENCE, Store, check, of, on_both_stores, stuck_once, wait_for_traces};
 use flux_testkit::history::now;
 use flux_testkit::{Witness, shell_task, wait_until};
 
-#[test]
-fn process_1a17_two_engines_with_one_name_are_two_engines() {
-    let cluster = cluster("+2s");
+on_both_stores!(
+    process_1a17_two_engines_with_one_name_are_two_engines,
+    process_1a18_a_crash_loop_waits_for_the_window_like_anybody,
+    process_1a19_a_drain_hands_over_at_once,
+    process_1a21_after_all_engines_died_the_next_one_waits_a_window_and_loses_nothing,
+    process_1a22_a_clean_restart_waits_for_nothing,
+);
+
+fn process_1a17_two_engines_with_one_name_are_two_engines(store: Store) {
+    let cluster = store.cluster("+2s");
     let (mut first, _second) = (cluster.start("same"), cluster.start("same"));
     let members = cluster.members();
     assert_eq!(members.len(), 2);
@@ -23,9 +30,8 @@ fn process_1a17_two_engines_with_one_name_are_two_engines() {
     check(&cluster, None);
 }
 
-#[test]
-fn process_1a18_a_crash_loop_waits_for_the_window_like_anybody() {
-    let (cluster, witness) = (cluster("+2s"), Witness::new());
+fn process_1a18_a_crash_loop_waits_for_the_window_like_anybody(store: Store) {
+    let (cluster, witness) = (store.cluster("+2s"), Witness::new());
     let mut engine = cluster.start("loop");
     let task = shell_task("b", &stuck_once(&witness, &cluster));
     let run = cluster.submit("loop", &task, 1).remove(0);
@@ -53,9 +59,8 @@ fn process_1a18_a_crash_loop_waits_for_the_window_like_anybody() {
     check(&cluster, Some(&witness));
 }
 
-#[test]
-fn process_1a19_a_drain_hands_over_at_once() {
-    let (cluster, witness) = (cluster("+1H"), Witness::new());
+fn process_1a19_a_drain_hands_over_at_once(store: Store) {
+    let (cluster, witness) = (store.cluster("+1H"), Witness::new());
     let mut first = cluster.start("first");
     let tasks =
         shell_task("a", &witness.around("sleep 1")) + &shell_task("b", &witness.around("true"));
@@ -71,9 +76,8 @@ fn process_1a19_a_drain_hands_over_at_once() {
     check(&cluster, Some(&witness));
 }
 
-#[test]
-fn process_1a21_after_all_engines_died_the_next_one_waits_a_window_and_loses_nothing() {
-    let (cluster, witness) = (cluster("+2s"), Witness::new());
+fn process_1a21_after_all_engines_died_the_next_one_waits_a_window_and_loses_nothing(store: Store) {
+    let (cluster, witness) = (store.cluster("+2s"), Witness::new());
     let (mut first, mut second) = (cluster.start("first"), cluster.start("second"));
     let task = shell_task("b", &stuck_once(&witness, &cluster)) + &shell_task("c", "true");
     let stuck = cluster.submit("stuck", &task, 1).remove(0);
@@ -96,9 +100,8 @@ fn process_1a21_after_all_engines_died_the_next_one_waits_a_window_and_loses_not
     check(&cluster, Some(&witness));
 }
 
-#[test]
-fn process_1a22_a_clean_restart_waits_for_nothing() {
-    let (cluster, witness) = (cluster("+1H"), Witness::new());
+fn process_1a22_a_clean_restart_waits_for_nothing(store: Store) {
+    let (cluster, witness) = (store.cluster("+1H"), Witness::new());
     let mut engine = cluster.start("one");
     let tasks =
         shell_task("a", &witness.around("sleep 0.5")) + &shell_task("b", &witness.around("true"));

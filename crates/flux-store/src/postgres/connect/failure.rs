@@ -107,6 +107,16 @@ impl Failure {
         Self { host, problem }
     }
 
+    /// It is one that we do not want, for a reason of ours.
+    pub(super) fn refused(host: &Host, what: String) -> Self {
+        let problem = Problem {
+            reason: Reason::NotWanted,
+            what,
+            advice: "stop it, and make it a standby of the new primary",
+        };
+        Self::new(host, problem)
+    }
+
     pub(super) fn silent(host: &Host, limit: Duration) -> Self {
         let problem = Problem {
             reason: Reason::Silent,

@@ -178,7 +178,9 @@ pub(crate) async fn set_draining(conn: &mut Conn, me: Incarnation) -> Result<(),
     Ok(())
 }
 
+/// Removes a member that owns nothing. A claim of it may be on its way still, its answer lost.
 pub(crate) async fn leave(conn: &mut Conn, me: Incarnation) -> Result<(), Fail> {
+    lock::member(conn, me.uuid()).await?;
     sql(LEAVE).id(me.uuid()).execute(conn).await?;
     Ok(())
 }
