@@ -11,7 +11,7 @@ const MAX_KILL_BUDGET: Duration = Duration::from_secs(10);
 const MAX_ANSWER: Duration = Duration::from_secs(30);
 
 /// The times an engine lives by, all derived from its failover time window W.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Timing {
     /// The failover time window, W: silence of this length is a conviction.
     pub window: Duration,
