@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flux_core::clock::Clock;
+use flux_core::host::{Host, within};
 use flux_core::ids::Incarnation;
 use flux_core::ownership::{Observer, Timing, Trust, Verdict};
 use flux_core::ports::Error;
 use flux_core::ports::members::{Member, Members, Takeover};
 use tokio::sync::{Notify, watch};
-use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
 use self::differences::Differences;
@@ -48,11 +47,13 @@ pub struct Failover {
     timing: Timing,
     poison_limit: u32,
     members: Arc<dyn Members>,
-    clock: Arc<dyn Clock>,
+    host: Arc<dyn Host>,
     trust: TrustHandle,
     observer: Observer,
     suspects: BTreeSet<Incarnation>,
     differences: Differences,
+    /// Of the store, when it was last observed.
+    openings: u64,
 }
 
 impl Failover {
@@ -64,7 +65,7 @@ impl Failover {
         timing: Timing,
         poison_limit: u32,
         members: Arc<dyn Members>,
-        clock: Arc<dyn Clock>,
+        host: Arc<dyn Host>,
         trust: TrustHandle,
     ) -> Self {
         Self {
@@ -72,11 +73,12 @@ impl Failover {
             timing,
             poison_limit,
             members,
-            clock,
+            host,
             trust,
             observer: Observer::new(me, timing),
             suspects: BTreeSet::new(),
             differences: Differences::new(me),
+            openings: 0,
         }
     }
 
@@ -98,7 +100,8 @@ impl Failover {
                 Err(_) => {}
             }
             tokio::select! {
-                () = sleep(self.timing.observe) => {}
+                biased;
+                () = self.host.sleep(self.timing.observe) => {}
                 () = nudge.notified() => {}
             }
         }
@@ -115,8 +118,12 @@ impl Failover {
             return Ok(Report::default());
         }
         let members = self.read().await.inspect_err(|_| self.observer.reset())?;
+        let openings = self.members.openings();
+        if std::mem::replace(&mut self.openings, openings) != openings {
+            self.observer.reset();
+        }
         // After the answer: see `Observer::observe`.
-        let verdicts = self.observer.observe(self.clock.boot(), &members);
+        let verdicts = self.observer.observe(self.host.boot(), &members);
         self.differences.tell(&members);
         self.tell_suspects(&verdicts);
         let mut report = Report {
@@ -130,8 +137,9 @@ impl Failover {
     }
 
     async fn read(&self) -> Result<Vec<Member>, Error> {
-        let answer = timeout(self.timing.heartbeat_answer, self.members.members()).await;
-        answer.unwrap_or_else(|_| Err(Error::Unavailable("no answer in time".to_owned())))
+        let members = self.members.members();
+        let answer = within(&*self.host, self.timing.heartbeat_answer, members).await;
+        answer.unwrap_or_else(|| Err(Error::Unavailable("no answer in time".to_owned())))
     }
 
     async fn execute(&self, verdict: Verdict, report: &mut Report) -> Result<(), Error> {
@@ -161,7 +169,7 @@ impl Failover {
             "its heartbeat {seq} had not changed for {:.1} s",
             silent.as_secs_f64()
         );
-        let (me, now) = (self.me, self.clock.now());
+        let (me, now) = (self.me, self.host.now());
         let done = self.members.convict(who, seq, me, &evidence, now).await?;
         if done {
             warn!(
@@ -174,7 +182,7 @@ impl Failover {
 
     async fn take_over(&self, dead: Incarnation, report: &mut Report) -> Result<(), Error> {
         while self.trust.state() == Trust::Full {
-            let (me, now) = (self.me, self.clock.now());
+            let (me, now) = (self.me, self.host.now());
             let freed = self
                 .members
                 .take_over(dead, me, BATCH, self.poison_limit, now)

@@ -16,6 +16,7 @@ mod failover;
 mod heartbeat;
 mod membership;
 mod system_clock;
+mod system_host;
 mod trust;
 
 #[cfg(test)]
@@ -25,4 +26,5 @@ pub use failover::{Conviction, Failover, Report};
 pub use heartbeat::Heartbeat;
 pub use membership::{Config, Factory, Membership, StartError, Status};
 pub use system_clock::SystemClock;
+pub use system_host::SystemHost;
 pub use trust::{Loss, TrustHandle};

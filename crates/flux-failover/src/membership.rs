@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use flux_core::clock::Clock;
+use flux_core::host::Host;
 use flux_core::ids::Incarnation;
-use flux_core::ownership::{Timing, Trust};
+use flux_core::ownership::Timing;
 use flux_core::ports::Error;
 use flux_core::ports::members::Members;
 use tokio::sync::{Notify, watch};
@@ -20,7 +20,7 @@ use crate::trust::{Loss, TrustHandle};
 mod join;
 
 /// Makes a connection to the membership; it must not wait for the store. Called once for the
-/// membership itself and once, on its own thread, for each heartbeat.
+/// membership itself and once, where it runs, for each heartbeat.
 pub type Factory = Arc<dyn Fn() -> Arc<dyn Members> + Send + Sync>;
 
 /// What an engine says about itself, and how it takes part.
@@ -91,7 +91,7 @@ struct Inner {
     timing: Timing,
     factory: Factory,
     members: Arc<dyn Members>,
-    clock: Arc<dyn Clock>,
+    host: Arc<dyn Host>,
     status: watch::Sender<Status>,
     reports: watch::Sender<Arc<Report>>,
     nudge: Arc<Notify>,
@@ -111,13 +111,8 @@ struct Session {
 
 struct Duties {
     _heartbeat: Heartbeat,
-    tasks: [tokio::task::JoinHandle<()>; 2],
-}
-
-impl Drop for Duties {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
-    }
+    /// The other duties end when it is dropped.
+    _watching: watch::Sender<()>,
 }
 
 impl Membership {
@@ -130,14 +125,14 @@ impl Membership {
     pub async fn start(
         config: Config,
         factory: Factory,
-        clock: Arc<dyn Clock>,
+        host: Arc<dyn Host>,
     ) -> Result<Self, StartError> {
         let members = factory();
-        let incarnation = join::join(&config, &*members, &*clock).await?;
+        let incarnation = join::join(&config, &*members, &*host).await?;
         let timing = Timing::of(config.window);
         let session = Session {
             incarnation,
-            trust: TrustHandle::new(timing, clock.clone()),
+            trust: TrustHandle::new(timing, host.clone()),
             duties: None,
         };
         let inner = Arc::new(Inner {
@@ -145,7 +140,7 @@ impl Membership {
             config,
             factory,
             members,
-            clock,
+            host,
             status: watch::Sender::new(Status::Joined(incarnation)),
             reports: watch::Sender::default(),
             nudge: Arc::default(),
@@ -212,17 +207,18 @@ impl Membership {
     /// Becomes a member again as a new incarnation, after the engine has stopped *everything* the
     /// old one ran: the old one is buried at once, and its branches are free again without
     /// waiting for a window. Goes on trying while the store is away or the cluster is full.
-    /// `None`: it was draining, so it has left instead. Does nothing while the trust is not lost.
+    /// `None`: it was draining, so it has left instead.
+    ///
+    /// The old one ends even if a heartbeat has meanwhile brought back its trust: it still owns
+    /// branches that nobody runs any more, and while it lives no one else may.
     pub async fn rejoin(&self) -> Option<Incarnation> {
         let _changing = self.inner.changing.lock().await;
         if *self.inner.status.borrow() == Status::Left {
             return None;
         }
-        if self.trust().state() != Trust::Lost {
-            return Some(self.incarnation());
-        }
+        self.trust().give_up();
         let old = self.inner.end();
-        join::bury(old, &*self.inner.members, &*self.inner.clock).await;
+        join::bury(old, &*self.inner.members, &*self.inner.host).await;
         if self.inner.draining.load(Ordering::Acquire) {
             self.inner.status.send_replace(Status::Left);
             return None;
@@ -241,7 +237,7 @@ impl Inner {
 
     async fn become_another(self: &Arc<Self>, old: Incarnation) -> Incarnation {
         loop {
-            let joined = join::join(&self.config, &*self.members, &*self.clock).await;
+            let joined = join::join(&self.config, &*self.members, &*self.host).await;
             let begun = joined.and_then(|new| {
                 let begun = self.begin(new).map(|()| new);
                 begun.map_err(StartError::Heartbeat)
@@ -253,7 +249,7 @@ impl Inner {
                 }
                 Err(error) => {
                     warn!(engine.predecessor = %old, %error, "joining again fails; it is tried again");
-                    tokio::time::sleep(join::LONGEST_PAUSE).await;
+                    self.host.sleep(join::LONGEST_PAUSE).await;
                 }
             }
         }
@@ -261,13 +257,13 @@ impl Inner {
 
     /// Takes up the duties of `incarnation`, which has joined.
     fn begin(self: &Arc<Self>, incarnation: Incarnation) -> io::Result<()> {
-        let trust = TrustHandle::new(self.timing, self.clock.clone());
+        let trust = TrustHandle::new(self.timing, self.host.clone());
         let factory = self.factory.clone();
         let heartbeat = Heartbeat::start(
             incarnation,
             self.timing,
             move || factory(),
-            self.clock.clone(),
+            self.host.clone(),
             trust.clone(),
         )?;
         let failover = Failover::new(
@@ -275,25 +271,22 @@ impl Inner {
             self.timing,
             self.config.poison_limit,
             self.members.clone(),
-            self.clock.clone(),
+            self.host.clone(),
             trust.clone(),
         );
         let mut session = self.lock();
         self.status.send_replace(Status::Joined(incarnation));
-        let tasks = [
-            tokio::spawn(failover.run(self.nudge.clone(), self.reports.clone())),
-            tokio::spawn(announce_loss(
-                incarnation,
-                trust.clone(),
-                self.status.clone(),
-            )),
-        ];
+        let (watching, over) = watch::channel(());
+        let failover = failover.run(self.nudge.clone(), self.reports.clone());
+        let announce = announce_loss(incarnation, trust.clone(), self.status.clone());
+        self.host.spawn(Box::pin(until(over.clone(), failover)));
+        self.host.spawn(Box::pin(until(over, announce)));
         *session = Session {
             incarnation,
             trust,
             duties: Some(Duties {
                 _heartbeat: heartbeat,
-                tasks,
+                _watching: watching,
             }),
         };
         Ok(())
@@ -302,6 +295,15 @@ impl Inner {
     fn lock(&self) -> MutexGuard<'_, Session> {
         let lock = self.session.lock();
         lock.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Does `duty` until the sender of `over` is gone.
+async fn until(mut over: watch::Receiver<()>, duty: impl Future<Output = ()>) {
+    tokio::select! {
+        biased;
+        _ = over.changed() => {}
+        () = duty => {}
     }
 }
 

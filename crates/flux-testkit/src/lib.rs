@@ -9,6 +9,7 @@
 //! - [`postgres`]: real PostgreSQL servers, shared by many tests or for one test to break.
 //! - [`Witness`]: a file in which actions leave traces, to count and order them.
 //! - [`mod@store_suite`]: what every store must do, as one test for each promise of the ports.
+//! - [`races`]: what several engines may do at the same moment on one database.
 //! - [`differential`]: random operations, on which two stores must agree.
 //! - [`MemoryStore`]: a store that keeps everything in memory, and does the same each time.
 //! - [`wait_until`], [`wait_until_async`]: wait for a predicate instead of sleeping for luck.
@@ -22,6 +23,7 @@ pub mod differential;
 mod flux;
 pub mod gherkin;
 mod memory_store;
+pub mod races;
 pub mod store_suite;
 mod stub;
 mod wait;

@@ -77,6 +77,7 @@ pub struct Setting {
 }
 
 /// All settings, checked.
+#[derive(Clone)]
 pub struct Config {
     /// As given, by key.
     pub given: BTreeMap<&'static str, Setting>,

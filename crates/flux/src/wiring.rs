@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::exit::{CONFIG, Failure, TRY_AGAIN, UNAVAILABLE};
 use flux_core::ports::members::Members;
 use flux_engine::{Engine, StartError, Stores};
-use flux_failover::SystemClock;
+use flux_failover::SystemHost;
 use flux_store::Store;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +55,7 @@ pub async fn engine(
         definitions: store.clone(),
     };
     let compiler = Arc::new(flux_lang::Language);
-    Engine::start(config, stores, compiler, Arc::new(SystemClock))
+    Engine::start(config, stores, compiler, Arc::new(SystemHost))
         .await
         .map_err(|error| match error {
             StartError::Actions(text) => Failure::new(CONFIG, text),

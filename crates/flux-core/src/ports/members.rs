@@ -121,6 +121,12 @@ pub trait Members: Send + Sync {
     /// is fenced and must end everything it runs.
     async fn heartbeat(&self, me: Incarnation, now: Timestamp) -> Result<bool, Error>;
 
+    /// How often the store was reached anew. Another number than before means that it may have been
+    /// away, or gone back to an older state: what was observed until then counts no more.
+    fn openings(&self) -> u64 {
+        0
+    }
+
     /// All members that are alive or draining, and the dead ones that still own branches.
     async fn members(&self) -> Result<Vec<Member>, Error>;
 

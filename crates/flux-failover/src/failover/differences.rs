@@ -76,4 +76,55 @@ impl Differences {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use flux_core::clock::Timestamp;
+    use flux_core::ports::members::{MemberState, Members};
+
+    use super::*;
+    use crate::memory::{Memory, new_member};
+
+    async fn members(windows_s: &[u64]) -> Vec<Member> {
+        let store = Memory::new();
+        for window in windows_s {
+            let new = new_member(Duration::from_secs(*window));
+            let joined = store.join(new, 35, Timestamp::default()).await;
+            joined.expect("the store is there");
+        }
+        store.members().await.expect("the store is there")
+    }
+
+    #[tokio::test]
+    async fn windows_are_told_of_until_they_are_the_same() {
+        let mut all = members(&[3, 3, 9]).await;
+        let mut differences = Differences::new(all[0].incarnation);
+        differences.tell(&all);
+        assert!(differences.windows);
+        all[2].state = MemberState::Dead;
+        differences.tell(&all);
+        assert!(!differences.windows);
+    }
+
+    #[tokio::test]
+    async fn an_engine_tells_of_its_own_clock_until_it_is_right() {
+        let mut all = members(&[3, 3]).await;
+        let mut differences = Differences::new(all[0].incarnation);
+        let mut told = |me_ms: i64, other_ms: i64| {
+            let offset = |ms| {
+                let engine = Timestamp::from_micros(ms * 1_000);
+                ClockOffset::between(engine, Timestamp::default())
+            };
+            all[0].clock_offset = offset(me_ms);
+            all[1].clock_offset = offset(other_ms);
+            differences.tell(&all);
+            differences.clock
+        };
+        assert!(
+            !told(2_000, -60_000),
+            "the other one's clock is its own affair"
+        );
+        assert!(told(-2_001, 0));
+        assert!(told(1_500, 0), "neither wrong enough nor right");
+        assert!(!told(-1_000, 0));
+        assert!(!told(1_500, 0));
+    }
+}

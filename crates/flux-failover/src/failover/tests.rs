@@ -1,7 +1,7 @@
-use flux_core::clock::{ManualClock, Timestamp};
+use flux_core::clock::{Clock, ManualClock, Timestamp};
 
 use super::*;
-use crate::memory::{Memory, new_member};
+use crate::memory::{Memory, Staged, new_member};
 
 const WINDOW: Duration = Duration::from_secs(180);
 const INTERVAL: Duration = Duration::from_secs(15);
@@ -29,7 +29,8 @@ async fn observing() -> Observing {
     let me = join(&store, WINDOW).await;
     let timing = Timing::of(WINDOW);
     let trust = TrustHandle::new(timing, clock.clone());
-    let failover = Failover::new(me, timing, 5, store.clone(), clock.clone(), trust.clone());
+    let host = Arc::new(Staged(clock.clone()));
+    let failover = Failover::new(me, timing, 5, store.clone(), host, trust.clone());
     Observing {
         store,
         clock,

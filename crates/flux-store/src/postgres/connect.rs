@@ -24,8 +24,8 @@ use tokio::time::{Instant, timeout};
 
 use super::address::{Address, Host, Order};
 use super::identity::Identity;
-pub use failure::ConnectError;
 use failure::Failure;
+pub use failure::{ConnectError, Reason};
 use password::Sources;
 pub use session::Session;
 
@@ -46,8 +46,8 @@ pub struct Connected {
     pub server_version: u32,
     /// Sentences for the operator about settings of the server that may lose what was answered.
     pub warnings: Vec<String>,
-    /// Ends the connection at once, without waiting for an answer that may never come. Dropping
-    /// `conn` ends it too, but politely.
+    /// Ends the connection at once, even if the server has stopped answering. Dropping `conn` ends it
+    /// too, but only after the answers that are due: after an error or a timeout call `abort`.
     pub driver: AbortHandle,
 }
 
@@ -64,7 +64,10 @@ pub async fn connect(address: &Address, session: &Session) -> Result<Connected, 
         let left = end.saturating_duration_since(Instant::now());
         // A host that accepts and then keeps silent must leave time for the others.
         let others = u32::try_from(hosts.len() - index).unwrap_or(u32::MAX);
-        let share = address.connect_timeout.unwrap_or(left / others).min(left);
+        let share = left / others;
+        let share = address
+            .connect_timeout
+            .map_or(share, |limit| limit.min(share));
         let attempt = host::attempt(address, host, session, &sources);
         match timeout(share, attempt).await {
             Ok(Ok(connected)) => return Ok(connected),

@@ -74,3 +74,21 @@ pub async fn status(address: &Address) -> Result<Status, OpenError> {
         counts,
     })
 }
+
+/// Removes a schema with everything in it.
+///
+/// # Errors
+/// See [`OpenError`].
+pub async fn drop_schema(address: &Address) -> Result<(), OpenError> {
+    let opener = Opener::new(address, &PostgresOptions::default());
+    let mut conn = opener.wrap(connect(address, opener.session()).await?);
+    let name = address.schema();
+    let text = format!("DROP SCHEMA IF EXISTS \"{name}\" CASCADE");
+    conn.batch(&text)
+        .await
+        .map_err(|fail| OpenError::Migration {
+            address: address.clone(),
+            schema: name.to_owned(),
+            reason: flux_core::ports::Error::from(fail).to_string(),
+        })
+}

@@ -1,16 +1,18 @@
 //! PostgreSQL, version 14 and newer: connections, migrations, what it says differently.
 
-mod address;
+pub mod address;
 mod batch;
 mod blame;
 mod conn;
-mod connect;
+pub mod connect;
 mod dialect;
-mod identity;
+pub mod identity;
 mod lock;
 mod maintain;
 mod open;
 mod opener;
+#[cfg(test)]
+mod plans;
 #[path = "../shared/mod.rs"]
 mod shared;
 mod tls;
@@ -18,9 +20,8 @@ mod tls;
 use conn::Conn;
 use opener::Opener;
 
-pub use address::{Address, AddressError};
-pub use connect::ConnectError;
-pub use maintain::{Status, status};
+pub use address::Address;
+pub use maintain::{Status, drop_schema, status};
 pub use open::OpenError;
 pub use opener::PostgresOptions;
 pub use shared::store::Store as PostgresStore;

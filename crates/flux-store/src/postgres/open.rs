@@ -65,6 +65,7 @@ const MIGRATIONS: [(&str, &str); 1] = [(
 /// Locks out others that migrate the same schema.
 const LOCK: &str = "SELECT 1 FROM (SELECT pg_advisory_xact_lock(hashtext('flux ' || ?))) AS locked";
 const EXISTS: &str = "SELECT 1 FROM pg_tables WHERE schemaname = ? AND tablename = 'migration'";
+const SCHEMA_EXISTS: &str = "SELECT 1 FROM pg_namespace WHERE nspname = ?";
 const APPLIED: &str = "SELECT version FROM migration ORDER BY version";
 const CREATE: &str = "CREATE TABLE migration (\
     version TEXT PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL DEFAULT now())";
@@ -95,14 +96,9 @@ impl Schema {
 
 /// What is applied and what is not.
 pub(super) async fn schema(conn: &mut Conn, name: &str) -> Result<Schema, Fail> {
-    let exists: Vec<(i32,)> = sql(EXISTS)
-        .text(name)
-        .rows::<(Integer,)>()
-        .load(conn)
-        .await?;
-    let applied: Vec<(String,)> = match exists.is_empty() {
-        true => Vec::new(),
-        false => sql(APPLIED).rows::<(Text,)>().load(conn).await?,
+    let applied: Vec<(String,)> = match exists(conn, EXISTS, name).await? {
+        true => sql(APPLIED).rows::<(Text,)>().load(conn).await?,
+        false => Vec::new(),
     };
     let applied: Vec<String> = applied.into_iter().map(|(version,)| version).collect();
     let pending = MIGRATIONS.iter().map(|(version, _)| *version);
@@ -111,6 +107,11 @@ pub(super) async fn schema(conn: &mut Conn, name: &str) -> Result<Schema, Fail> 
         pending: pending.collect(),
         applied,
     })
+}
+
+async fn exists(conn: &mut Conn, text: &'static str, name: &str) -> Result<bool, Fail> {
+    let rows: Vec<(i32,)> = sql(text).text(name).rows::<(Integer,)>().load(conn).await?;
+    Ok(!rows.is_empty())
 }
 
 /// Applies what is pending, in a transaction of its own, unless the schema is a newer one.
@@ -123,8 +124,10 @@ pub(super) async fn migrate(conn: &mut Conn, name: &str) -> Result<Schema, Fail>
         return Ok(found);
     }
     if found.applied.is_empty() {
-        conn.batch(&format!("CREATE SCHEMA IF NOT EXISTS \"{name}\""))
-            .await?;
+        // Even with IF NOT EXISTS it needs a right that the owner of the schema may not have.
+        if !exists(conn, SCHEMA_EXISTS, name).await? {
+            conn.batch(&format!("CREATE SCHEMA \"{name}\"")).await?;
+        }
         conn.batch(CREATE).await?;
     }
     for (version, text) in MIGRATIONS {

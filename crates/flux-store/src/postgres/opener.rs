@@ -53,6 +53,10 @@ impl PostgresOptions {
 pub(crate) struct Opener {
     address: Arc<Address>,
     session: Arc<Session>,
+    /// How long a transaction may take before its connection is given up.
+    deadline: Duration,
+    /// Half of the heartbeat interval, within which a heartbeat must be answered.
+    half_beat: Duration,
     /// The longest pause between two tries.
     longest_pause: Duration,
     /// The highest that any connection of this store has led to.
@@ -72,9 +76,13 @@ struct Rest {
 
 impl Opener {
     pub(super) fn new(address: &Address, options: &PostgresOptions) -> Opener {
+        let session = options.session();
         Opener {
             address: Arc::new(address.clone()),
-            session: Arc::new(options.session()),
+            // A statement ends by itself; what does not end is a connection that is dead.
+            deadline: session.statement_timeout + session.tcp_user_timeout,
+            session: Arc::new(session),
+            half_beat: (options.window / 6).max(Duration::from_millis(500)),
             longest_pause: (options.window / 6).min(Duration::from_secs(5)),
             seen: Arc::default(),
             openings: Arc::default(),
@@ -86,8 +94,11 @@ impl Opener {
     pub(crate) fn for_members(&self) -> Opener {
         let mut session = Session::clone(&self.session);
         session.lock_timeout = session.lock_timeout.min(Duration::from_secs(1));
+        session.statement_timeout = session.statement_timeout.min(self.half_beat);
+        session.tcp_user_timeout = session.tcp_user_timeout.min(self.half_beat);
         session.application_name = format!("{} members", session.application_name);
         Opener {
+            deadline: self.half_beat,
             session: Arc::new(session),
             longest_pause: (self.longest_pause / 3).min(Duration::from_secs(1)),
             openings: Arc::default(),
@@ -139,9 +150,7 @@ impl Opener {
 
     pub(super) fn wrap(&self, connected: Connected) -> Conn {
         let prologue = self.session.transaction_prologue(self.address.schema());
-        // A statement ends by itself; what does not end is a connection that is dead.
-        let deadline = self.session.statement_timeout + self.session.tcp_user_timeout;
-        Conn::new(connected, prologue.into(), deadline)
+        Conn::new(connected, prologue.into(), self.deadline)
     }
 
     /// A primary that was replaced by a standby may still run: what it answers is not the truth.

@@ -1,13 +1,16 @@
 //! The store: the ports on the writer and the readers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use flux_core::chart::{ChartId, WorkflowName};
 use flux_core::clock::Timestamp;
-use flux_core::ids::{BranchId, Epoch, Incarnation, RunId};
+use flux_core::ids::{BranchId, Incarnation, RunId};
 use flux_core::ports::Error;
-use flux_core::ports::branches::{Branches, ClaimRequest, Claims, Commit, Committed, Release};
+use flux_core::ports::branches::{
+    Branches, ClaimRequest, Claims, Commit, Committed, Fence, Release,
+};
 use flux_core::ports::definitions::{
     DefinitionRecord, Definitions, Firing, NewDefinition, ScheduleRecord,
 };
@@ -44,8 +47,11 @@ impl Store {
 
 impl crate::Store for Store {
     fn members(&self) -> Arc<dyn Members> {
-        let writer = Writer::start("flux-members", self.opener.for_members());
-        Arc::new(MembersStore(writer))
+        let opener = self.opener.for_members();
+        Arc::new(MembersStore {
+            openings: opener.openings(),
+            writer: Writer::start("flux-members", opener),
+        })
     }
 
     fn stats(&self) -> Stats {
@@ -82,7 +88,7 @@ impl Branches for Store {
         }
     }
 
-    async fn owned(&self, owner: Incarnation) -> Result<Vec<(BranchId, Epoch)>, Error> {
+    async fn owned(&self, owner: Incarnation) -> Result<Vec<(BranchId, Fence)>, Error> {
         self.readers
             .read(async move |conn: &mut super::Conn| branches::owned(conn, owner).await)
             .await
@@ -209,11 +215,14 @@ impl Definitions for Store {
     }
 }
 
-struct MembersStore(Writer);
+struct MembersStore {
+    writer: Writer,
+    openings: Arc<AtomicU64>,
+}
 
 impl MembersStore {
     async fn yes(&self, write: Write) -> Result<bool, Error> {
-        match self.0.write(write).await? {
+        match self.writer.write(write).await? {
             Answer::Yes(yes) => Ok(yes),
             _ => unexpected(),
         }
@@ -223,7 +232,7 @@ impl MembersStore {
 #[async_trait]
 impl Members for MembersStore {
     async fn join(&self, m: NewMember, limit: u32, now: Timestamp) -> Result<Joined, Error> {
-        match self.0.write(Write::Join(m, limit, now)).await? {
+        match self.writer.write(Write::Join(m, limit, now)).await? {
             Answer::Joined(joined) => Ok(joined),
             _ => unexpected(),
         }
@@ -233,8 +242,12 @@ impl Members for MembersStore {
         self.yes(Write::Heartbeat(me, now)).await
     }
 
+    fn openings(&self) -> u64 {
+        self.openings.load(Ordering::Acquire)
+    }
+
     async fn members(&self) -> Result<Vec<Member>, Error> {
-        match self.0.write(Write::Members).await? {
+        match self.writer.write(Write::Members).await? {
             Answer::Members(members) => Ok(members),
             _ => unexpected(),
         }
@@ -268,7 +281,7 @@ impl Members for MembersStore {
         now: Timestamp,
     ) -> Result<Vec<Takeover>, Error> {
         match self
-            .0
+            .writer
             .write(Write::TakeOver {
                 dead,
                 limit,
@@ -283,10 +296,10 @@ impl Members for MembersStore {
     }
 
     async fn set_draining(&self, me: Incarnation) -> Result<(), Error> {
-        self.0.write(Write::Drain(me)).await.map(|_| ())
+        self.writer.write(Write::Drain(me)).await.map(|_| ())
     }
 
     async fn leave(&self, me: Incarnation) -> Result<(), Error> {
-        self.0.write(Write::Leave(me)).await.map(|_| ())
+        self.writer.write(Write::Leave(me)).await.map(|_| ())
     }
 }

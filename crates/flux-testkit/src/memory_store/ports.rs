@@ -3,9 +3,11 @@
 use async_trait::async_trait;
 use flux_core::chart::{ChartId, WorkflowName};
 use flux_core::clock::Timestamp;
-use flux_core::ids::{BranchId, Epoch, Incarnation, RunId};
+use flux_core::ids::{BranchId, Incarnation, RunId};
 use flux_core::ports::Error;
-use flux_core::ports::branches::{Branches, ClaimRequest, Claims, Commit, Committed, Release};
+use flux_core::ports::branches::{
+    Branches, ClaimRequest, Claims, Commit, Committed, Fence, Release,
+};
 use flux_core::ports::definitions::{
     DefinitionRecord, Definitions, Firing, NewDefinition, ScheduleRecord,
 };
@@ -31,10 +33,19 @@ impl Branches for MemoryStore {
         Ok(self.lock().release(&release))
     }
 
-    async fn owned(&self, owner: Incarnation) -> Result<Vec<(BranchId, Epoch)>, Error> {
+    async fn owned(&self, owner: Incarnation) -> Result<Vec<(BranchId, Fence)>, Error> {
         let state = self.lock();
-        let owned = state.owned(owner).into_iter();
-        Ok(owned.map(|id| (id, state.branches[&id].epoch)).collect())
+        let fence = |id| {
+            let branch = &state.branches[&id];
+            let (epoch, commit_no) = (branch.epoch, branch.commit_no);
+            let fence = Fence {
+                owner,
+                epoch,
+                commit_no,
+            };
+            (id, fence)
+        };
+        Ok(state.owned(owner).into_iter().map(fence).collect())
     }
 }
 

@@ -6,7 +6,7 @@ use crate::exit::{CONFLICT, Failure, NOT_FOUND};
 use crate::output;
 use crate::wiring;
 use flux_core::clock::Clock;
-use flux_core::ports::operations::{Operated, Operations};
+use flux_core::ports::operations::Operated;
 use flux_failover::SystemClock;
 
 /// Cancels runs, with the branches and sub-workflows that they wait for

@@ -7,7 +7,6 @@ use crate::output::{self, Format};
 use crate::wiring;
 use flux_core::clock::{Clock, Timestamp};
 use flux_core::ports::members::MemberState;
-use flux_core::ports::operations::Operations;
 use flux_core::time_expression::TimeExpression;
 use flux_failover::SystemClock;
 use flux_store::{Counts, Status};

@@ -6,7 +6,8 @@ use crate::config::Config;
 use crate::exit::Failure;
 use crate::output::{self, Format};
 use crate::wiring;
-use flux_core::ports::runs::{BranchRecord, HistoryRecord, Resumed, Runs};
+use flux_core::branch::BranchState;
+use flux_core::ports::runs::{BranchRecord, HistoryRecord, Resumed};
 use serde_json::{Value, json};
 
 /// Shows what a run did: its commit points, and the takeovers between them
@@ -96,14 +97,15 @@ fn resumed(
     }
     let branch = branches.iter().find(|branch| branch.id == takeover.branch);
     match branch {
-        Some(branch) if !branch.state.is_final() => match &branch.engine {
-            Some(engine) => Resumed::By {
+        None => Resumed::Never,
+        Some(branch) => match (&branch.engine, branch.state) {
+            (Some(engine), _) => Resumed::By {
                 engine: engine.clone(),
                 at: branch.updated_at,
             },
-            None => Resumed::NotYet,
+            (None, BranchState::Failed | BranchState::Finished) => Resumed::Never,
+            (None, _) => Resumed::NotYet,
         },
-        _ => Resumed::Never,
     }
 }
 

@@ -27,7 +27,7 @@ mod workflow;
 use crate::config::{Config, Flags, load};
 use crate::exit::{Failure, NOT_FOUND};
 use flux_core::ids::RunId;
-use flux_core::ports::runs::{RunFilter, RunRecord, Runs};
+use flux_core::ports::runs::{RunFilter, RunRecord};
 use flux_store::Store;
 
 /// What `flux` can do.

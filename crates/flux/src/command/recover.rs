@@ -7,8 +7,7 @@ use crate::output;
 use crate::wiring;
 use flux_core::chart::Compiler;
 use flux_core::clock::Clock;
-use flux_core::ports::definitions::Definitions;
-use flux_core::ports::operations::{Operated, Operations, Recovery};
+use flux_core::ports::operations::{Operated, Recovery};
 use flux_failover::SystemClock;
 
 /// Sends a faulted run back to its last commit point

@@ -11,7 +11,6 @@ use crate::wiring;
 use flux_core::clock::Clock;
 use flux_core::ids::RunId;
 use flux_core::ports::members::MemberState;
-use flux_core::ports::runs::Runs;
 use flux_engine::{RunOptions, deploy, new_run};
 use flux_failover::SystemClock;
 use flux_store::Store;

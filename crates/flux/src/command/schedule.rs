@@ -6,7 +6,7 @@ use crate::output::{self, Format};
 use crate::wiring;
 use flux_core::chart::Compiler;
 use flux_core::clock::Timestamp;
-use flux_core::ports::definitions::{Definitions, ScheduleRecord};
+use flux_core::ports::definitions::ScheduleRecord;
 use flux_core::schedule::next_after;
 use flux_store::Store;
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@ use crate::exit::Failure;
 use crate::output::{self, Format};
 use crate::wiring;
 use flux_core::ids::BranchId;
-use flux_core::ports::runs::{BranchRecord, Outcome, Runs};
+use flux_core::ports::runs::{BranchRecord, Outcome};
 use serde_json::{Value, json};
 
 /// Shows a run: its branches and where each runs

@@ -6,7 +6,7 @@ use crate::exit::{CONFLICT, Failure, INVALID, NOT_FOUND};
 use crate::output;
 use crate::wiring;
 use flux_core::clock::Clock;
-use flux_core::ports::runs::{Event, Runs, Signalled};
+use flux_core::ports::runs::{Event, Signalled};
 use flux_failover::SystemClock;
 use uuid::Uuid;
 

@@ -6,7 +6,6 @@ use crate::exit::{Failure, TIMEOUT};
 use crate::output;
 use crate::wiring;
 use flux_core::ids::{BranchId, CommitNo, Epoch, RunId};
-use flux_core::ports::runs::Runs;
 use flux_store::Store;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};

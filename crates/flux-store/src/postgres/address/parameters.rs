@@ -386,7 +386,8 @@ fn is_schema(name: &str) -> bool {
     let others = name
         .chars()
         .all(|other| other.is_ascii_lowercase() || other.is_ascii_digit() || other == '_');
-    begins && others && name.len() <= 40 && !name.starts_with("pg_")
+    let reserved = name.starts_with("pg_") || name == "information_schema";
+    begins && others && name.len() <= 40 && !reserved
 }
 
 fn path(value: &str) -> Option<std::path::PathBuf> {

@@ -93,7 +93,7 @@ pub(super) async fn all(
     Ok(())
 }
 
-const ROOTS: &str = "SELECT id FROM branch WHERE id = ANY(?) AND root = 1";
+pub(crate) const ROOTS: &str = "SELECT id FROM branch WHERE id = ANY(?) AND root = 1";
 
 type Root<'a> = (usize, &'a Commit, &'a Outcome);
 

@@ -5,9 +5,9 @@
 //! Each is still judged on its own, by the same fence, and answered on its own. What is rarer goes
 //! one by one through the shared queries.
 
-mod advance;
-mod finish;
-mod submit;
+pub(super) mod advance;
+pub(super) mod finish;
+pub(super) mod submit;
 
 use std::collections::HashSet;
 

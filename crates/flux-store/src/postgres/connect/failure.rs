@@ -29,8 +29,11 @@ pub enum Reason {
     TooManyConnections,
     /// It is not what `target_session_attrs` asks for, such as a standby. May pass.
     NotWanted,
-    /// It does not let this user in, or wants another password.
+    /// It wants another password, or has no such user.
     Credentials,
+    /// Its `pg_hba.conf` does not let this user in, from here, to this database, or not with this
+    /// encryption.
+    NotLetIn,
     /// It has no such database.
     NoDatabase,
     /// The user may not do what is needed.
@@ -153,7 +156,11 @@ impl From<diesel::ConnectionError> for Problem {
 /// What the server, or the pooler before it, said.
 fn of_server(code: &SqlState, message: &str) -> (Reason, &'static str) {
     match code.code() {
-        "28P01" | "28000" => credentials(),
+        "28P01" => credentials(),
+        "28000" => (
+            Reason::NotLetIn,
+            "check the user, and let it in with a line in the server's pg_hba.conf",
+        ),
         "3D000" => (
             Reason::NoDatabase,
             "check the name after the hosts in the URL, or run CREATE DATABASE",
@@ -191,7 +198,7 @@ fn of_server(code: &SqlState, message: &str) -> (Reason, &'static str) {
 fn is_about_credentials(message: &str) -> bool {
     let texts = [
         "no such user",
-        "password authentication",
+        "authentication failed",
         "auth failed",
         "SASL",
     ];
@@ -201,8 +208,7 @@ fn is_about_credentials(message: &str) -> bool {
 fn credentials() -> (Reason, &'static str) {
     (
         Reason::Credentials,
-        "check the user, its password (URL, PGPASSWORD or password file) and the server's \
-         pg_hba.conf",
+        "check the user and its password, in the URL, PGPASSWORD or a password file",
     )
 }
 
@@ -248,7 +254,7 @@ mod tests {
                 "password authentication failed",
                 Reason::Credentials,
             ),
-            ("28000", "no pg_hba.conf entry", Reason::Credentials),
+            ("28000", "no pg_hba.conf entry", Reason::NotLetIn),
             ("3D000", "database \"x\" does not exist", Reason::NoDatabase),
             ("42501", "permission denied", Reason::NotAllowed),
             (
@@ -264,6 +270,11 @@ mod tests {
             ("57P01", "terminating connection", Reason::NotReady),
             ("53100", "disk full", Reason::NotReady),
             ("08P01", "no such user: x", Reason::Credentials),
+            (
+                "08P01",
+                "\"trust\" authentication failed",
+                Reason::Credentials,
+            ),
             ("08P01", "no such database: x", Reason::NoDatabase),
             ("08P01", "query_wait_timeout", Reason::NotReady),
             ("42601", "syntax error", Reason::Other),

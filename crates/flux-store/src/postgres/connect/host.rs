@@ -75,8 +75,20 @@ fn configure(address: &Address, host: &Host, session: &Session, sources: &Source
 /// An open connection with the task that drives it.
 struct Open {
     client: Client,
-    driver: AbortHandle,
+    driver: Driver,
     commit_not_replicated: Arc<AtomicBool>,
+}
+
+/// Ends its task when it is dropped: without that, each try at a server that has stopped answering
+/// would leave a connection behind that waits for it.
+struct Driver(Option<AbortHandle>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some(driver) = &self.0 {
+            driver.abort();
+        }
+    }
 }
 
 /// As `sslmode` says. A Unix socket never leaves the machine and is never encrypted.
@@ -112,9 +124,10 @@ async fn open_as_told(address: &Address, host: &Host, config: &Config) -> Result
     }
 }
 
-/// Whether it may work with encryption when it did not without, or the other way round.
+/// Whether it may work with encryption when it did not without, or the other way round. A wrong
+/// password is wrong either way.
 fn may_differ(problem: &Problem) -> bool {
-    matches!(problem.reason, Reason::Tls | Reason::Credentials)
+    matches!(problem.reason, Reason::Tls | Reason::NotLetIn)
 }
 
 /// The second try, unless it failed only because it was not encrypted as the first.
@@ -147,12 +160,16 @@ where
     );
     Ok(Open {
         client,
-        driver,
+        driver: Driver(Some(driver)),
         commit_not_replicated,
     })
 }
 
-async fn set_up(address: &Address, session: &Session, open: Open) -> Result<Connected, Problem> {
+async fn set_up(
+    address: &Address,
+    session: &Session,
+    mut open: Open,
+) -> Result<Connected, Problem> {
     let client = open.client;
     let server = Server::ask(&client).await?;
     server.judge(address.wanted)?;
@@ -163,6 +180,7 @@ async fn set_up(address: &Address, session: &Session, open: Open) -> Result<Conn
         }
         Pooler::Transaction => within_a_transaction(client).await?,
     };
+    let driver = open.driver.0.take();
     Ok(Connected {
         conn,
         commit_not_replicated: open.commit_not_replicated,
@@ -170,7 +188,7 @@ async fn set_up(address: &Address, session: &Session, open: Open) -> Result<Conn
         in_recovery: server.in_recovery,
         server_version: server.version,
         warnings: server.warnings,
-        driver: open.driver,
+        driver: driver.expect("only this takes it"),
     })
 }
 

@@ -10,6 +10,8 @@ pub(super) struct Sources {
     password: Option<String>,
     file: Option<PathBuf>,
     user: Option<String>,
+    /// Who the process probably runs as: good enough to look for in a file.
+    login: Option<String>,
 }
 
 impl Sources {
@@ -28,11 +30,8 @@ impl Sources {
                 .clone()
                 .or_else(|| given("PGPASSFILE").map(PathBuf::from))
                 .or_else(home),
-            user: address
-                .user
-                .clone()
-                .or_else(|| given("PGUSER"))
-                .or_else(|| given("USER")),
+            user: address.user.clone().or_else(|| given("PGUSER")),
+            login: given("USER"),
         }
     }
 
@@ -47,7 +46,7 @@ impl Sources {
             return self.password.clone();
         }
         let text = read(self.file.as_deref()?)?;
-        let user = self.user.as_deref().unwrap_or_default();
+        let user = self.user.as_deref().or(self.login.as_deref())?;
         let database = address.database.as_deref().unwrap_or(user);
         let place = match &host.place {
             Place::Tcp(name) => name.clone(),

@@ -40,7 +40,8 @@ impl Session {
     ///
     /// Nothing is left to the session: behind a pooler the next transaction may reach another one.
     /// `synchronous_commit` is raised to `on` and never lowered, as from a role's `remote_apply`.
-    /// Whether writes are allowed stays as the server says, so that an operator can forbid them.
+    /// Whether writes are allowed stays as the server says, so that an operator can forbid them. When
+    /// it fails, a transaction may be open: roll it back, or give the connection up.
     pub fn transaction_prologue(&self, schema: &str) -> String {
         let mut text = String::from("BEGIN ISOLATION LEVEL READ COMMITTED;");
         // Named last, or temporary tables would come before ours.
@@ -56,6 +57,9 @@ impl Session {
         ] {
             let _ = write!(text, " SET LOCAL {name} = {};", milliseconds(limit));
         }
+        // A prepared statement keeps its plan. One made while a table was small would read the whole
+        // table for ever after; every statement of ours has an index to go by.
+        text.push_str(" SET LOCAL enable_seqscan = off;");
         text.push_str(
             " SELECT pg_catalog.set_config('synchronous_commit', 'on', true) \
              WHERE pg_catalog.current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')",

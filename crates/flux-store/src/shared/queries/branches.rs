@@ -2,6 +2,7 @@
 
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use flux_core::ids::{BranchId, CommitNo, Epoch, Incarnation, RunId};
+use flux_core::ports::branches::Fence;
 use flux_core::ports::runs::BranchRecord;
 
 use super::{Conn, Id, RawId};
@@ -9,7 +10,7 @@ use crate::codec::{At, time};
 use crate::error::Fail;
 use crate::sql::sql;
 
-pub(crate) const OWNED: &str = "SELECT id, epoch FROM branch WHERE owner = ?";
+pub(crate) const OWNED: &str = "SELECT id, epoch, commit_no FROM branch WHERE owner = ?";
 pub(crate) const OF_RUN: &str = "\
     SELECT id, parent_id, idx, state, owner, \
         (SELECT name FROM member WHERE incarnation = owner), epoch, commit_no, node, due_at, \
@@ -26,10 +27,10 @@ pub(crate) const OF_RUN: &str = "\
 pub(crate) async fn owned(
     conn: &mut Conn,
     owner: Incarnation,
-) -> Result<Vec<(BranchId, Epoch)>, Fail> {
-    let rows: Vec<(RawId, i64)> = sql(OWNED)
+) -> Result<Vec<(BranchId, Fence)>, Fail> {
+    let rows: Vec<(RawId, i64, i64)> = sql(OWNED)
         .id(owner.uuid())
-        .rows::<(Id, BigInt)>()
+        .rows::<(Id, BigInt, BigInt)>()
         .load(conn)
         .await?;
     let at = At {
@@ -37,11 +38,13 @@ pub(crate) async fn owned(
         row: &owner,
     };
     rows.into_iter()
-        .map(|(id, epoch)| {
-            Ok((
-                BranchId::new(at.id("id", &id)?),
-                Epoch(at.count("epoch", epoch)?),
-            ))
+        .map(|(id, epoch, commit_no)| {
+            let fence = Fence {
+                owner,
+                epoch: Epoch(at.count("epoch", epoch)?),
+                commit_no: CommitNo(at.count("commit_no", commit_no)?),
+            };
+            Ok((BranchId::new(at.id("id", &id)?), fence))
         })
         .collect()
 }

@@ -4,7 +4,7 @@ use super::short;
 use crate::exit::{Failure, NOT_FOUND};
 use crate::output::{self, Format};
 use flux_core::ids::Incarnation;
-use flux_core::ports::runs::{FailoverRecord, Resumed, Runs, TakeoverRecord};
+use flux_core::ports::runs::{FailoverRecord, Resumed, TakeoverRecord};
 use flux_store::Store;
 use serde_json::{Value, json};
 

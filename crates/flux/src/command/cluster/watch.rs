@@ -12,7 +12,6 @@ use crate::wiring;
 use flux_core::clock::Clock;
 use flux_core::ports::Error;
 use flux_core::ports::members::Members;
-use flux_core::ports::runs::Runs;
 use flux_core::time_expression::TimeExpression;
 use flux_failover::SystemClock;
 use flux_store::Store;

@@ -1,6 +1,5 @@
 use super::*;
 use crate::command::cluster::samples::{at, incarnation};
-use flux_core::branch::BranchState;
 use flux_core::ids::{BranchId, CommitNo, Epoch, RunId};
 use uuid::Uuid;
 

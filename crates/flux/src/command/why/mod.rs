@@ -10,7 +10,7 @@ use crate::output::{self, Format};
 use crate::wiring;
 use flux_core::branch::BranchState;
 use flux_core::clock::Clock;
-use flux_core::ports::runs::{Outcome, RunRecord, Runs};
+use flux_core::ports::runs::{Outcome, RunRecord};
 use flux_failover::SystemClock;
 use flux_store::Store;
 use serde_json::{Value, json};

@@ -177,7 +177,7 @@ fn standstill(pool: &Option<String>, engines: &[&Member], run: &str) -> String {
         member.state == MemberState::Alive
             && member.heartbeat_age <= Timing::suspicion(member.window)
     };
-    let able: Vec<&Member> = engines.iter().filter(able).map(|member| **member).collect();
+    let able: Vec<&Member> = engines.iter().filter(able).copied().collect();
     if able.is_empty() {
         let each = |member: &&Member| match member.state {
             MemberState::Draining => format!("{} drains", member.name),

@@ -1,7 +1,5 @@
 //! Random operations on each store and on the one in memory give the same answers.
 
-mod support;
-
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,12 +29,12 @@ fn sqlite_does_what_the_model_does() {
     // Closing the last connection moves everything into the file itself.
     let opened = SqliteStore::open(&empty, Options::default());
     drop(opened.expect("a new file can be opened"));
-    flux_testkit::differential::check(file!(), async || vec![in_memory(), on_sqlite(&empty)]);
+    flux_testkit::differential::check(file!(), 200, async || vec![in_memory(), on_sqlite(&empty)]);
 }
 
 #[test]
 fn postgres_does_what_the_model_does() {
-    flux_testkit::differential::check(file!(), async || {
-        vec![in_memory(), support::on_postgres().await]
+    flux_testkit::differential::check(file!(), 40, async || {
+        vec![in_memory(), crate::support::on_postgres().await]
     });
 }

@@ -1,7 +1,5 @@
 //! The store on PostgreSQL keeps the promises of the ports.
 
-mod support;
-
-use support::on_postgres as fresh;
+use crate::support::on_postgres as fresh;
 
 flux_testkit::store_suite!(fresh);
