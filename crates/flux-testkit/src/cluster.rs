@@ -2,6 +2,7 @@
 
 use crate::flux::{Flux, FluxBuilder};
 use crate::wait::wait_until;
+use flux_testkit_postgres::{Database, Server};
 use serde_json::Value;
 use std::ffi::OsString;
 use std::path::Path;
@@ -12,12 +13,19 @@ use tempfile::TempDir;
 /// Longest wait for anything; nothing waits for it when all is well.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The variable that names the database of an engine or client.
+const DATABASE: &str = "FLUX_DATABASE_URL";
+
 /// A directory with a store of its own, and how to start engines and clients on it.
 #[derive(Debug)]
 pub struct Cluster {
     binary: OsString,
     window: String,
     directory: Arc<TempDir>,
+    /// Where the store is, unless it is a file in the directory.
+    url: Option<String>,
+    /// Dropped with the cluster.
+    database: Option<Database>,
 }
 
 impl Cluster {
@@ -27,7 +35,27 @@ impl Cluster {
             binary: binary.into(),
             window: window.to_owned(),
             directory: Arc::new(tempfile::tempdir().expect("a temporary directory")),
+            url: None,
+            database: None,
         }
+    }
+
+    /// The same on the PostgreSQL database with this URL.
+    #[must_use]
+    pub fn on(mut self, url: &str) -> Cluster {
+        self.url = Some(url.to_owned());
+        self
+    }
+
+    /// The same on a database of its own, which the shared PostgreSQL server has as long as the
+    /// cluster lives.
+    #[must_use]
+    #[track_caller]
+    pub fn on_shared_server(mut self) -> Cluster {
+        let database = Server::shared().create_database();
+        self.url = Some(database.url().to_owned());
+        self.database = Some(database);
+        self
     }
 
     /// Where all of its processes run.
@@ -35,13 +63,26 @@ impl Cluster {
         self.directory.path()
     }
 
+    /// The binary in the directory, on the store.
+    fn binary(&self) -> FluxBuilder {
+        let builder = FluxBuilder::within(&self.binary, Arc::clone(&self.directory));
+        match &self.url {
+            Some(url) => builder.env(DATABASE, url),
+            None => builder,
+        }
+    }
+
     /// An engine to be started, with this label.
     pub fn engine(&self, name: &str) -> FluxBuilder {
-        let builder = FluxBuilder::within(&self.binary, Arc::clone(&self.directory));
-        builder
+        self.binary()
             .env("FLUX_FAILOVER_TIME_WINDOW", &self.window)
             .env("FLUX_POLL_INTERVAL", "+1s")
             .args(["start", "--name", name])
+    }
+
+    /// An engine to be started that reaches the database by another way, such as a proxy.
+    pub fn engine_by(&self, url: &str, name: &str) -> FluxBuilder {
+        self.engine(name).env(DATABASE, url)
     }
 
     /// An engine that has joined.
@@ -54,8 +95,7 @@ impl Cluster {
 
     /// A client that may fail.
     pub fn client(&self, args: &[&str]) -> Flux {
-        let builder = FluxBuilder::within(&self.binary, Arc::clone(&self.directory));
-        builder.args(args).spawn()
+        self.binary().args(args).spawn()
     }
 
     /// What a client printed, which must succeed.

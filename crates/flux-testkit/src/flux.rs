@@ -182,6 +182,11 @@ impl Flux {
         self.signal(Signal::TERM);
     }
 
+    /// The same from the keyboard: SIGINT.
+    pub fn interrupt(&self) {
+        self.signal(Signal::INT);
+    }
+
     /// Freezes it (SIGSTOP), as a long pause of a virtual machine would.
     pub fn stop(&self) {
         self.signal(Signal::STOP);

@@ -108,7 +108,7 @@ pub async fn takeovers_are_listed_by_engine(ports: Ports) {
         at: at(60),
         resumed: Resumed::NotYet,
     };
-    let expected = [record(1, 1, "/do/1"), record(2, 0, "")];
+    let expected = [record(1, 1, "/do/1"), record(2, 0, "/")];
     let takeovers = async |from, limit| ports.store.takeovers(from, limit).await;
     assert_eq!(takeovers(dead, 9).await, Ok(expected.to_vec()));
     assert_eq!(takeovers(dead, 1).await, Ok(expected[..1].to_vec()));

@@ -11,6 +11,7 @@ mod kill;
 mod places;
 mod poison;
 mod restart;
+mod watching;
 mod windows;
 
 use flux_testkit::{Cluster, Trace, Witness, wait_until};

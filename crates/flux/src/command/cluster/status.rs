@@ -98,9 +98,9 @@ mod tests {
         assert_eq!(
             lines(&[engine("ada", 1), silent]),
             [
-                "ENGINE   STATE     HEARTBEAT   WINDOW   RUNNING   HOST/PID",
-                "ada      alive     1.0 s       30 s     3/10      host/4711",
-                "brian    suspect   15.1 s      30 s     10/10     host/4711",
+                "ENGINE  STATE    HEARTBEAT  WINDOW  RUNNING  HOST/PID",
+                "ada     alive    1.0 s      30 s    3/10     host/4711",
+                "brian   suspect  15.1 s     30 s    10/10    host/4711",
             ]
         );
     }
@@ -111,9 +111,9 @@ mod tests {
         assert_eq!(
             lines(&members),
             [
-                "ENGINE   STATE   HEARTBEAT   WINDOW   RUNNING   CLOCK       HOST/PID",
-                "ada      alive   1.0 s       30 s     3/10                  host/4711",
-                "brian    alive   1.0 s       30 s     3/10      +3600.0 s   host/4711",
+                "ENGINE  STATE  HEARTBEAT  WINDOW  RUNNING  CLOCK      HOST/PID",
+                "ada     alive  1.0 s      30 s    3/10                host/4711",
+                "brian   alive  1.0 s      30 s    3/10     +3600.0 s  host/4711",
             ]
         );
     }

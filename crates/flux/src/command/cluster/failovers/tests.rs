@@ -45,7 +45,7 @@ fn the_detail_tells_the_whole_story() {
         ]
     );
     assert!(lines[5].starts_with("RUN "), "{text}");
-    let first = "2 /do/1/b      1970-01-01T00:02:12Z   on grace at 1970-01-01T00:02:13Z";
+    let first = "2 /do/1/b     1970-01-01T00:02:12Z  on grace at 1970-01-01T00:02:13Z";
     assert!(lines[6].ends_with(first), "{text}");
     assert!(lines[7].ends_with("not yet"), "{text}");
     assert!(
