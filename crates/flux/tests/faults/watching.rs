@@ -17,7 +17,7 @@ fn process_a_death_is_watched_and_remembered() {
 
 #[test]
 fn process_a_death_is_watched_and_remembered_on_postgres() {
-    if let Some(cluster) = on_postgres("+3s") {
+    if let Some(cluster) = on_postgres("+9s") {
         death(&cluster);
     }
 }
