@@ -7,6 +7,7 @@
 //! - [`Flux`]: the real `flux` binary, to be started, stopped, killed and read.
 //! - [`Cluster`]: several of them on one store.
 //! - [`postgres`]: real PostgreSQL servers, shared by many tests or for one test to break.
+//! - [`proxy`]: faults of the network between clients and a server, and lost COMMITs.
 //! - [`Witness`]: a file in which actions leave traces, to count and order them.
 //! - [`mod@store_suite`]: what every store must do, as one test for each promise of the ports.
 //! - [`races`]: what several engines may do at the same moment on one database.
@@ -23,6 +24,7 @@ pub mod differential;
 mod flux;
 pub mod gherkin;
 mod memory_store;
+pub mod proxy;
 pub mod races;
 pub mod store_suite;
 mod stub;

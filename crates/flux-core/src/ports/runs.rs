@@ -77,6 +77,18 @@ pub struct Event {
     pub json: String,
 }
 
+impl Event {
+    /// What `id`, `source` and `type` must be, for messages.
+    pub const ATTRIBUTE: &str = "text of 1 to 1000 bytes without control characters";
+
+    /// Whether this can be an `id`, a `source` or a `type`. CloudEvents allows no control
+    /// characters; databases look events up by these, and keys have limits.
+    #[must_use]
+    pub fn is_attribute(text: &str) -> bool {
+        (1..=1000).contains(&text.len()) && !text.contains(char::is_control)
+    }
+}
+
 /// An event kept for a run until a listener consumes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signal {
@@ -291,4 +303,19 @@ pub trait Runs: Send + Sync {
 
     /// The branches that were freed from this dead engine, those that were freed first first.
     async fn takeovers(&self, from: Incarnation, limit: u32) -> Result<Vec<TakeoverRecord>, Error>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Event;
+
+    #[test]
+    fn an_attribute_of_an_event_is_short_text_without_control_characters() {
+        for right in ["a", "com.example.order/v1", &"x".repeat(1000)] {
+            assert!(Event::is_attribute(right), "{right}");
+        }
+        for wrong in ["", "a\0b", "a\nb", &"x".repeat(1001)] {
+            assert!(!Event::is_attribute(wrong), "{wrong:?}");
+        }
+    }
 }

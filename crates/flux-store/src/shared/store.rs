@@ -89,9 +89,10 @@ impl Branches for Store {
     }
 
     async fn owned(&self, owner: Incarnation) -> Result<Vec<(BranchId, Fence)>, Error> {
-        self.readers
-            .read(async move |conn: &mut super::Conn| branches::owned(conn, owner).await)
-            .await
+        match self.writer.write(Write::Owned(owner)).await? {
+            Answer::Owned(owned) => Ok(owned),
+            _ => unexpected(),
+        }
     }
 }
 
@@ -202,9 +203,10 @@ impl Definitions for Store {
     }
 
     async fn schedules(&self) -> Result<Vec<ScheduleRecord>, Error> {
-        self.readers
-            .read(async move |conn: &mut super::Conn| definitions::schedules(conn).await)
-            .await
+        match self.writer.write(Write::Schedules).await? {
+            Answer::Schedules(schedules) => Ok(schedules),
+            _ => unexpected(),
+        }
     }
 
     async fn fire(&self, firing: Firing) -> Result<bool, Error> {
