@@ -153,6 +153,8 @@ async fn join(
         host: system.nodename().to_string_lossy().into_owned(),
         pid: std::process::id(),
         version: config.version.to_owned(),
+        pool: config.pool.clone(),
+        concurrency: config.concurrency,
         max_cluster_size: config.max_cluster_size,
         poison_limit: config.poison_limit,
     };

@@ -8,12 +8,15 @@ use flux_core::host::{Host, within};
 use flux_core::ids::Incarnation;
 use flux_core::ownership::{Observer, Timing, Trust, Verdict};
 use flux_core::ports::Error;
-use flux_core::ports::members::{Member, MemberState, Members, Takeover};
+use flux_core::ports::members::{Member, Members, Takeover};
 use tokio::sync::{Notify, watch};
 use tracing::{debug, error, info, warn};
 
+use self::differences::Differences;
 use crate::EVIDENCE;
 use crate::trust::TrustHandle;
+
+mod differences;
 
 /// How many branches one transaction of the store frees: enough to be quick, few enough not to
 /// keep others from writing for long.
@@ -49,7 +52,7 @@ pub struct Failover {
     trust: TrustHandle,
     observer: Observer,
     suspects: BTreeSet<Incarnation>,
-    told_of_windows: bool,
+    differences: Differences,
     /// Of the store, when it was last observed.
     openings: u64,
 }
@@ -75,7 +78,7 @@ impl Failover {
             trust,
             observer: Observer::new(me, timing),
             suspects: BTreeSet::new(),
-            told_of_windows: false,
+            differences: Differences::new(me),
             openings: 0,
         }
     }
@@ -122,7 +125,7 @@ impl Failover {
         }
         // After the answer: see `Observer::observe`.
         let verdicts = self.observer.observe(self.host.boot(), &members);
-        self.compare_windows(&members);
+        self.differences.tell(&members);
         self.tell_suspects(&verdicts);
         let mut report = Report {
             suspects: self.suspects.iter().copied().collect(),
@@ -235,22 +238,6 @@ impl Failover {
             suspects.insert(*who);
         }
         self.suspects = suspects;
-    }
-
-    /// Different windows are safe, but surely not what somebody wanted: said once.
-    fn compare_windows(&mut self, members: &[Member]) {
-        let other = members.iter().find(|member| {
-            member.state != MemberState::Dead && member.window != self.timing.window
-        });
-        match other {
-            Some(other) if !self.told_of_windows => warn!(
-                engine.id = %self.me, window = ?self.timing.window,
-                member.id = %other.incarnation, member.name = other.name, member.window = ?other.window,
-                "engines of this cluster have different values of FAILOVER_TIME_WINDOW; each is judged by its own"
-            ),
-            _ => {}
-        }
-        self.told_of_windows = other.is_some();
     }
 }
 

@@ -37,6 +37,10 @@ pub struct Config {
     pub pid: u32,
     /// The version of the program.
     pub version: String,
+    /// The pool whose branches it claims; `None` is the common one.
+    pub pool: Option<String>,
+    /// How many branches it runs at a time, at most.
+    pub concurrency: u32,
     /// How many engines the cluster may have (`MAX_CLUSTER_SIZE`).
     pub max_cluster_size: u32,
     /// How often in a row a branch may lose its engine before it fails.

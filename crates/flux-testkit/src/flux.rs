@@ -207,6 +207,11 @@ impl Flux {
         self.signal(Signal::TERM);
     }
 
+    /// The same from the keyboard: SIGINT.
+    pub fn interrupt(&self) {
+        self.signal(Signal::INT);
+    }
+
     /// Freezes it (SIGSTOP), as a long pause of a virtual machine would.
     pub fn stop(&self) {
         self.note(Did::Froze);

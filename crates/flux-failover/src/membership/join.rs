@@ -40,6 +40,8 @@ pub(super) async fn join(
             host: config.host.clone(),
             pid: config.pid,
             version: config.version.clone(),
+            pool: config.pool.clone(),
+            concurrency: config.concurrency,
         };
         match answered(host, members.join(me, limit, host.now())).await {
             Ok(Joined::Yes) => {
@@ -116,8 +118,9 @@ async fn place(me: Incarnation, config: &Config, members: &dyn Members, host: &d
             } = verdict
             {
                 let evidence = format!(
-                    "its heartbeat {seen_seq} had not changed for {:.1} s, and its place was needed",
-                    silent.as_secs_f64()
+                    "its heartbeat {seen_seq} had not changed for {:.1} s, and engine {} needed its place",
+                    silent.as_secs_f64(),
+                    config.name
                 );
                 let judged = host.boot();
                 let convicted = members

@@ -18,7 +18,7 @@ use flux_core::ports::members::{Joined, Member, Members, NewMember, Takeover};
 use flux_core::ports::operations::{Operated, Operations, Recovery};
 use flux_core::ports::runs::{
     BranchRecord, Event, FailoverRecord, HistoryRecord, NewRun, RunFilter, RunRecord, Runs,
-    Signalled, Submitted,
+    Signalled, Submitted, TakeoverRecord,
 };
 
 use super::Opener;
@@ -139,6 +139,12 @@ impl Runs for Store {
     async fn failovers(&self, limit: u32) -> Result<Vec<FailoverRecord>, Error> {
         self.readers
             .read(async move |conn: &mut super::Conn| history::failovers(conn, limit).await)
+            .await
+    }
+
+    async fn takeovers(&self, from: Incarnation, limit: u32) -> Result<Vec<TakeoverRecord>, Error> {
+        self.readers
+            .read(async move |conn: &mut super::Conn| history::takeovers(conn, from, limit).await)
             .await
     }
 }

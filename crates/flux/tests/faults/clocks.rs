@@ -12,7 +12,7 @@ on_both_stores!(
 );
 
 /// The library, wherever this system keeps it; says so when it is absent.
-fn library() -> Option<PathBuf> {
+pub fn library() -> Option<PathBuf> {
     let folders = std::fs::read_dir("/usr/lib")
         .into_iter()
         .flatten()
@@ -26,7 +26,7 @@ fn library() -> Option<PathBuf> {
 }
 
 /// An engine whose calendar is read from a file, such as `+3600`.
-fn engine(cluster: &Cluster, name: &str, library: &PathBuf, offset: &str) -> FluxBuilder {
+pub fn engine(cluster: &Cluster, name: &str, library: &PathBuf, offset: &str) -> FluxBuilder {
     let file = cluster.directory().join(format!("{name}.clock"));
     std::fs::write(&file, offset).unwrap();
     cluster

@@ -12,6 +12,7 @@ mod kill;
 mod places;
 mod poison;
 mod restart;
+mod watching;
 mod windows;
 
 use flux_testkit::history::Rules;
