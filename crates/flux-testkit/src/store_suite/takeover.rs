@@ -146,7 +146,7 @@ pub async fn a_takeover_tells_where_the_branch_went_on(ports: Ports) {
     }
 }
 
-/// A branch that failed or was cancelled before anybody claimed it does not go on.
+/// A branch that failed, because it had lost too many engines, does not go on.
 pub async fn a_branch_that_ended_never_resumes(ports: Ports) {
     ports.deploy().await;
     let (dead, by) = (ports.engine(1).await, ports.engine(2).await);

@@ -149,7 +149,8 @@ fn draining_and_being_alive_again_are_told() {
         ..ada.clone()
     };
     let change = |before: &Member, after: &Member| {
-        let changes = changes(&look(std::slice::from_ref(before)), &look(&[after.clone()]));
+        let one = |member| look(std::slice::from_ref(member));
+        let changes = changes(&one(before), &one(after));
         changes[0].text.clone()
     };
     assert_eq!(change(&silent, &ada), "engine ada is alive again");
