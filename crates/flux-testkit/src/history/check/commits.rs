@@ -51,7 +51,7 @@ fn of(run: &RunEntry, commit: &CommitEntry, says: String) -> Violation {
 pub(super) fn exactly_once(case: &Case) -> Checked {
     let mut found = Vec::new();
     let mut stored = BTreeMap::new();
-    for run in &case.evidence.record.runs {
+    for run in case.runs()? {
         for branch in &run.branches {
             let commits = run.commits_of(&branch.id);
             let numbers: Vec<u64> = commits.iter().map(|commit| commit.number).collect();
@@ -135,7 +135,7 @@ pub(super) fn waiting_is_left_alone(case: &Case) -> Checked {
         );
     }
     let mut found = Vec::new();
-    for run in &case.evidence.record.runs {
+    for run in case.runs()? {
         let owned = run
             .branches
             .iter()

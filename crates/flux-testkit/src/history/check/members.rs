@@ -32,6 +32,9 @@ pub(super) fn convictions<'e>(case: &Case<'e>) -> impl Iterator<Item = Convictio
 /// shorter between these two was too early for certain.
 pub(super) fn none_premature(case: &Case) -> Checked {
     case.trail()?;
+    if convictions(case).next().is_none() && case.evidence.record.failovers.is_empty() {
+        return Err("nobody was declared dead".to_owned());
+    }
     let mut found = Vec::new();
     for conviction in convictions(case) {
         let Some(life) = case.life(conviction.member) else {
@@ -108,10 +111,13 @@ fn certain_until(case: &Case, engine: &str) -> Nanos {
 
 /// S12. What a dead incarnation asks for after its conviction is refused.
 pub(super) fn dead_stays_dead(case: &Case) -> Checked {
+    let trail = case.trail()?;
+    if convictions(case).next().is_none() {
+        return Err("nobody was declared dead".to_owned());
+    }
     let mut found = Vec::new();
     for conviction in convictions(case) {
-        let own = case
-            .trail()?
+        let own = trail
             .iter()
             .filter(|entry| entry.engine == conviction.member);
         for entry in own {
@@ -132,5 +138,5 @@ pub(super) fn dead_stays_dead(case: &Case) -> Checked {
             }
         }
     }
-    case.trail().map(|_| found)
+    Ok(found)
 }

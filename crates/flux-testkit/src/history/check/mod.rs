@@ -7,7 +7,9 @@ mod recovery;
 mod runs;
 
 use super::lives::Life;
-use super::{Entry, Evidence, Finding, Held, Nanos, Report, Rules, Verdict, Violation, What};
+use super::{
+    Entry, Evidence, Finding, Held, Nanos, Report, Rules, RunEntry, Verdict, Violation, What,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The violations found, or why there is nothing to check.
@@ -143,6 +145,14 @@ impl<'e> Case<'e> {
         match self.evidence.trail.as_slice() {
             [] => Err("no engine left a trail".to_owned()),
             trail => Ok(trail),
+        }
+    }
+
+    /// The runs of the record, if there are any.
+    pub fn runs(&self) -> Result<&'e [RunEntry], String> {
+        match self.evidence.record.runs.as_slice() {
+            [] => Err("the database has no run".to_owned()),
+            runs => Ok(runs),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::history::{Did, Held, Nanos, RunEntry, Violation, What};
 pub(super) fn found_in_time(case: &Case) -> Checked {
     case.trail()?;
     let mut found = Vec::new();
+    let mut judged = 0;
     for dead in &case.lives {
         let frozen = dead.frozen.iter().find(|(_, to)| *to == Nanos::MAX);
         let Some(end) = dead.ended.or(frozen.map(|(from, _)| *from)) else {
@@ -35,6 +36,7 @@ pub(super) fn found_in_time(case: &Case) -> Checked {
                 continue;
             };
             let in_time = convicted.map_or(told, |at| at <= by);
+            judged += u32::from(in_time || watcher.was_well(since, by));
             if !in_time && watcher.was_well(since, by) {
                 let when = convicted.map_or("never".to_owned(), |at| {
                     format!("{} later", secs(at - last))
@@ -46,6 +48,9 @@ pub(super) fn found_in_time(case: &Case) -> Checked {
                 )));
             }
         }
+    }
+    if judged == 0 {
+        return Err("nobody died while somebody watched for long enough".to_owned());
     }
     Ok(found)
 }
@@ -214,7 +219,10 @@ pub(super) fn drained(case: &Case) -> Checked {
 pub(super) fn poison_bounded(case: &Case) -> Checked {
     let limits = case.lives.iter().map(|life| life.poison_limit);
     let limit = limits.max().ok_or("no engine left a trail")?;
-    let all = case.evidence.record.runs.iter();
+    let all = case.runs()?.iter();
+    if all.clone().all(|run| run.takeovers.is_empty()) {
+        return Err("nothing was taken over".to_owned());
+    }
     Ok(all.flat_map(|run| excessive(run, limit)).collect())
 }
 

@@ -101,7 +101,7 @@ pub(super) fn goes_on_once(case: &Case) -> Checked {
 /// it back; a run that is over has no branch that goes on.
 pub(super) fn end_is_final(case: &Case) -> Checked {
     let mut found = Vec::new();
-    for run in case.evidence.record.runs.iter().filter(|run| run.is_over()) {
+    for run in case.runs()?.iter().filter(|run| run.is_over()) {
         let ended = ["finished", "failed"];
         let open = run
             .branches
