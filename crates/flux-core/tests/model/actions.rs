@@ -20,6 +20,10 @@ pub enum Action {
     Finish(usize, Pace),
     /// The database does what was sent, and the answer arrives.
     Serve(usize, Sent),
+    /// The database does what was sent; the answer is on its way.
+    Reach(usize, Sent),
+    /// The answers arrive.
+    Hear(usize),
     /// The sender waits no longer; the request is still on its way.
     GiveUp(usize, Sent),
     /// The database gets what its sender has given up, or got it before and the answer was lost.
@@ -107,6 +111,8 @@ impl Model for Protocol {
                 self.pace(&mut state, engine, Sent::Work, pace);
             }
             Action::Serve(engine, sent) => self.serve(&mut state, engine, sent),
+            Action::Reach(engine, sent) => self.reach(&mut state, engine, sent),
+            Action::Hear(engine) => state.hear(engine, self),
             Action::GiveUp(engine, sent) => {
                 let request = give_up(&mut state.engines[engine], sent)?;
                 state.abandon([request]);
@@ -129,7 +135,10 @@ impl Model for Protocol {
             }
             Action::WakeUp(engine) => {
                 state.engines[engine].mode = Mode::Up;
-                wake(&mut state, engine);
+                // Whether its watchdog or its worker is quicker is open, unless an answer tells.
+                if state.engines[engine].is_answered() {
+                    state.hear(engine, self);
+                }
             }
             Action::Crash(engine) => {
                 state.left.crashes -= 1;
@@ -194,7 +203,13 @@ fn deliveries(engine: usize, it: &Engine, actions: &mut Vec<Action>) {
         actions.push(Action::Serve(engine, sent));
         if it.is_up() {
             actions.push(Action::GiveUp(engine, sent));
+            if sent != Sent::Verdict {
+                actions.push(Action::Reach(engine, sent));
+            }
         }
+    }
+    if it.is_up() && it.is_answered() {
+        actions.push(Action::Hear(engine));
     }
 }
 
@@ -216,16 +231,6 @@ fn faults(state: &State, engine: usize, it: &Engine, actions: &mut Vec<Action>) 
 fn enter(state: &mut State, engine: usize, next: Phase) {
     if let Work::Holding { phase, .. } = &mut state.engines[engine].work {
         *phase = next;
-    }
-}
-
-/// A frozen engine wakes up: the answers that came meanwhile are heard. Whether its watchdog or its
-/// worker is quicker is open, so the watchdog comes at the next tick.
-fn wake(state: &mut State, engine: usize) {
-    let it = &state.engines[engine];
-    let answered = matches!(it.beat, Call::Answered(..)) || it.work.is_answered();
-    if answered {
-        state.hear(engine);
     }
 }
 
@@ -253,7 +258,8 @@ impl Protocol {
     fn may_tick(&self, state: &State) -> bool {
         let prompt = self.world.prompt;
         let under_way = |it: &Engine| {
-            it.is_up() && (it.beat != Call::None || it.verdict.is_some() || it.work.is_sent())
+            let waits = it.beat != Call::None || it.verdict.is_some() || it.work.is_sent();
+            it.is_up() && (waits || it.is_answered())
         };
         state.now < self.horizon
             && !state.engines.iter().any(|it| it.has_turn(state.now))
@@ -327,6 +333,11 @@ impl Protocol {
     }
 
     fn serve(&self, state: &mut State, engine: usize, sent: Sent) {
+        self.reach(state, engine, sent);
+        state.hear(engine, self);
+    }
+
+    fn reach(&self, state: &mut State, engine: usize, sent: Sent) {
         match sent {
             Sent::Beat => state.serve_beat(engine, self),
             Sent::Work => state.serve_work(engine, self),
@@ -360,20 +371,6 @@ impl Work {
                 | Self::Holding {
                     phase: Phase::Committing {
                         call: Call::Sent(()),
-                        ..
-                    },
-                    ..
-                }
-        )
-    }
-
-    fn is_answered(&self) -> bool {
-        matches!(
-            self,
-            Self::Claiming(Call::Answered(..))
-                | Self::Holding {
-                    phase: Phase::Committing {
-                        call: Call::Answered(..),
                         ..
                     },
                     ..

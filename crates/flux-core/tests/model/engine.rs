@@ -38,17 +38,16 @@ impl State {
             })
     }
 
-    /// The database applies the heartbeat that is on its way, and answers.
+    /// The database applies the heartbeat that is on its way.
     pub fn serve_beat(&mut self, engine: usize, protocol: &Protocol) {
         let me = &self.engines[engine];
         if let Call::Sent(sent) = me.beat {
             let alive = self.beat(me.who, protocol);
             self.engines[engine].beat = Call::Answered(sent, alive);
-            self.hear(engine);
         }
     }
 
-    /// The database applies the claim or commit that is on its way, and answers.
+    /// The database applies the claim or commit that is on its way.
     pub fn serve_work(&mut self, engine: usize, protocol: &Protocol) {
         let me = &self.engines[engine];
         let work = match me.work {
@@ -70,7 +69,6 @@ impl State {
             other => other,
         };
         self.engines[engine].work = work;
-        self.hear(engine);
     }
 
     /// The database judges the conviction that is on its way; if it applies, its sender takes over.
@@ -86,15 +84,20 @@ impl State {
     }
 
     /// An engine that runs takes in its answers.
-    pub fn hear(&mut self, engine: usize) {
+    pub fn hear(&mut self, engine: usize, protocol: &Protocol) {
         let me = &mut self.engines[engine];
         if !me.is_up() {
             return;
         }
         if let Call::Answered(sent, alive) = me.beat {
             me.beat = Call::None;
+            let since = if protocol.keeps(Guard::TrustFromSending) {
+                sent
+            } else {
+                self.now
+            };
             if alive {
-                me.trust.renew(boot(sent), boot(self.now));
+                me.trust.renew(boot(since), boot(self.now));
             } else {
                 me.trust.fence();
             }

@@ -80,6 +80,11 @@ fn without_a_deadline_actions_overlap_though_nobody_freezes() {
 }
 
 #[test]
+fn trust_must_count_from_the_sending_of_a_heartbeat() {
+    check(&variants::TRUST_FROM_ANSWER);
+}
+
+#[test]
 fn observers_must_begin_anew_when_the_database_fails_over() {
     check(&variants::NO_RESET);
 }

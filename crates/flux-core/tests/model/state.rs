@@ -63,7 +63,7 @@ pub enum Mode {
     Down,
 }
 
-/// A question to the database, and its answer while the engine cannot hear it.
+/// A question to the database, and its answer until the engine hears it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Call<Q, A> {
     None,
@@ -274,6 +274,19 @@ impl Engine {
 
     pub fn is_up(&self) -> bool {
         self.mode == Mode::Up
+    }
+
+    /// Whether the answer to a heartbeat, claim or commit is on its way to it.
+    pub fn is_answered(&self) -> bool {
+        let work = match self.work {
+            Work::Claiming(call) => matches!(call, Call::Answered(..)),
+            Work::Holding {
+                phase: Phase::Committing { call, .. },
+                ..
+            } => matches!(call, Call::Answered(..)),
+            Work::None | Work::Holding { .. } => false,
+        };
+        work || matches!(self.beat, Call::Answered(..))
     }
 
     /// Whether it performs the action, and was not frozen between its clock and the act.

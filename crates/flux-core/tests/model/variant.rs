@@ -29,6 +29,8 @@ pub enum Guard {
     ConvictionCompares,
     /// The trust of an engine ends before others may convict it.
     Deadline,
+    /// Trust counts from when a heartbeat was sent, not from when its answer came.
+    TrustFromSending,
     /// Observers begin anew when another database takes over.
     ObserversReset,
     /// Owners look at what they own when another database takes over.

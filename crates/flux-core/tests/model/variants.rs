@@ -57,7 +57,7 @@ pub const THREE_ENGINES: Variant = Variant {
         ..CALM
     },
     breaks: &[],
-    quick: up_to(3, 0),
+    quick: up_to(2, 0),
     full: up_to(3, 1),
     ..BASE
 };
@@ -156,6 +156,15 @@ pub const NO_DEADLINE: Variant = Variant {
     breaks: &[S5],
     quick: up_to(4, 0),
     full: up_to(7, 0),
+};
+
+pub const TRUST_FROM_ANSWER: Variant = Variant {
+    name: "trust counts from the answer",
+    removed: Some(Guard::TrustFromSending),
+    world: LOSS,
+    breaks: &[S5],
+    quick: up_to(3, 1),
+    full: up_to(4, 1),
 };
 
 pub const NO_RESET: Variant = Variant {
