@@ -58,12 +58,13 @@ fn process_1a04_a_short_freeze_is_no_failover(store: Store) {
 }
 
 fn process_1a16_children_die_at_the_deadline_while_their_engine_is_still_frozen(store: Store) {
-    let cluster = store.cluster("+3s");
+    let (cluster, witness) = (store.cluster("+3s"), Witness::new());
     let engine = cluster.start("one");
     let task = "[ -e group ] && exit 0; setsid sh -c 'echo $$ > session; exec sleep 300' & \
-                echo $$ > group; exec sleep 300";
+                echo $$ > group;";
+    let task = format!("{task} {}; {}", witness.command(), witness.for_ever());
     let run = cluster
-        .submit("frozen", &shell_task("sleep", task), 1)
+        .submit("frozen", &shell_task("work", &task), 1)
         .remove(0);
     let pids = ["session", "group"].map(|name| written(&cluster.directory().join(name)));
     let beaten = || {
@@ -86,7 +87,7 @@ fn process_1a16_children_die_at_the_deadline_while_their_engine_is_still_frozen(
     engine.cont();
     // Their death was no fault of the action: it runs again.
     cluster.wait_for_state(&run, "completed");
-    check(&cluster, None);
+    check(&cluster, Some(&witness));
 }
 
 #[test]
