@@ -1,4 +1,5 @@
-//! The house-keeping of this repository: `cargo xtask test`, `cargo xtask ci`, `cargo xtask tidy`.
+//! The house-keeping of this repository: `cargo xtask test`, `cargo xtask ci`, `cargo xtask tidy`,
+//! `cargo xtask model`.
 //!
 //! ```text
 //!   main -> ci ----> process (one cargo command, timed)
@@ -6,6 +7,7 @@
 //!            v
 //!           test ---> needs     (what the tests want from the machine)
 //!               \---> database  (the server that they share)
+//!   main -> model            (one test binary of flux-core, for longer than in `test`)
 //! ```
 //!
 //! Called by developers and by `.ci/run`; continuous integration does nothing that a developer
@@ -15,6 +17,7 @@
 
 pub mod ci;
 pub mod database;
+pub mod model;
 pub mod needs;
 pub mod process;
 pub mod test;

@@ -7,7 +7,7 @@
 
 use std::process::ExitCode;
 
-use xtask::{Outcome, ci, test, tidy, workspace_root};
+use xtask::{Outcome, ci, model, test, tidy, workspace_root};
 
 const USAGE: &str = "\
 Usage: cargo xtask <command>
@@ -16,6 +16,7 @@ Usage: cargo xtask <command>
                  ARGS go to the test runner (a name filter, for example) and leave
                  the documentation tests out
   tidy           check the rules that no compiler checks: crate dependencies, file sizes, ...
+  model          check the model of the ownership protocol in full, and print a table
   ci             what continuous integration runs: formatting, tidy, licences, lints, docs, tests
   help           print this text";
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     match (command.as_str(), rest) {
         ("test", filters) => exit(test::run(&workspace_root(), &test::Options::local(filters))),
         ("tidy", []) => exit(tidy::run(&workspace_root())),
+        ("model", []) => exit(model::run(&workspace_root())),
         ("ci", []) => exit(ci::run(&workspace_root())),
         ("help" | "-h" | "--help", _) => {
             println!("{USAGE}");

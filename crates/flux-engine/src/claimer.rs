@@ -4,10 +4,10 @@ use crate::event::EngineEvent;
 use crate::running::Standing;
 use crate::watch::give_back_strays;
 use crate::worker::{Shop, Worker};
-use flux_core::clock::Timestamp;
+use flux_core::clock::{BootTime, Timestamp};
 use flux_core::ids::Incarnation;
 use flux_core::ports::branches::{ClaimRequest, Claims};
-use flux_failover::TrustHandle;
+use flux_failover::{EVIDENCE, TrustHandle};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -62,6 +62,7 @@ impl Claimer {
                 return self.poll.min(Duration::from_millis(100));
             }
             let free = self.slots.available_permits().clamp(1, BATCH);
+            let asked = self.shop.host.boot();
             let claims = match self.claim(free).await {
                 Ok(claims) => claims,
                 Err(error) => {
@@ -70,7 +71,7 @@ impl Claimer {
                 }
             };
             let (taken, next_due) = (claims.branches.len(), claims.next_due);
-            self.hand_out(claims);
+            self.hand_out(claims, asked);
             if taken < free {
                 return self.pause(next_due);
             }
@@ -89,7 +90,7 @@ impl Claimer {
         self.shop.branches.claim(request).await
     }
 
-    fn hand_out(&self, claims: Claims) {
+    fn hand_out(&self, claims: Claims, asked: BootTime) {
         for claimed in claims.branches {
             // Only this task takes slots, so that there are as many as were free above.
             let slot = Arc::clone(&self.slots).try_acquire_owned().ok();
@@ -100,6 +101,13 @@ impl Claimer {
                 lost: claimed.lost,
             };
             self.shop.events.tell(event);
+            tracing::debug!(
+                target: EVIDENCE, event = "claimed", engine.id = %self.me, run.id = %run,
+                branch.id = %branch, epoch = claimed.fence.epoch.get(),
+                commit_no = claimed.fence.commit_no.get(), lost = claimed.lost,
+                asked_ns = asked.as_nanos(), boot_ns = self.shop.host.boot().as_nanos(),
+                "claimed a branch"
+            );
             let (entry, stop) = self.shop.running.enter(branch, claimed.fence.epoch);
             let shop = Arc::clone(&self.shop);
             let worker = Worker::new(shop, claimed, stop, self.trust.clone());

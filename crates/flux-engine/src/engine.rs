@@ -13,7 +13,7 @@ use flux_core::chart::Compiler;
 use flux_core::host::{Host, within};
 use flux_core::ids::Incarnation;
 use flux_core::ownership::{Timing, Trust};
-use flux_failover::{Membership, TrustHandle};
+use flux_failover::{EVIDENCE, Membership, TrustHandle};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tokio::sync::{Notify, Semaphore, broadcast, oneshot};
@@ -153,6 +153,8 @@ async fn join(
         host: system.nodename().to_string_lossy().into_owned(),
         pid: std::process::id(),
         version: config.version.to_owned(),
+        pool: config.pool.clone(),
+        concurrency: config.concurrency,
         max_cluster_size: config.max_cluster_size,
         poison_limit: config.poison_limit,
     };
@@ -204,6 +206,11 @@ impl Keeper {
     /// One life as a member; true when it ended by a drain, false when trust was lost.
     async fn live(&self, membership: &Membership, me: Incarnation) -> bool {
         self.shop.running.stand(Standing::NoNewActions);
+        tracing::debug!(
+            target: EVIDENCE, event = "serves", engine.id = %me,
+            concurrency = self.config.concurrency, pool = self.config.pool,
+            boot_ns = self.shop.host.boot().as_nanos(), "begins to claim"
+        );
         let life = self.end.child_token();
         let claiming = life.child_token();
         let (claims, workers, tasks) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
@@ -288,6 +295,10 @@ impl Keeper {
     ) {
         self.drain.cancelled().await;
         claiming.cancel();
+        tracing::debug!(
+            target: EVIDENCE, event = "drains", engine.id = %membership.incarnation(),
+            boot_ns = self.shop.host.boot().as_nanos(), "claims nothing any more"
+        );
         if let Err(error) = membership.drain().await {
             tracing::warn!("the store does not know that this engine drains: {error}");
         }

@@ -19,7 +19,7 @@ use flux_core::ports::branches::{
 use flux_core::ports::runs::{NewRun, Outcome};
 use flux_core::value;
 use flux_core::walk::{self, Child, Draft, Env, Event, Look, Memory, Step, Walk};
-use flux_failover::TrustHandle;
+use flux_failover::{EVIDENCE, TrustHandle};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -196,7 +196,10 @@ impl Worker {
             traceparent: self.claimed.traceparent.clone(),
         };
         let left = deadline.map(|deadline| deadline.since(began));
-        let event = self.perform_until(request, left).await?;
+        self.witness("action-started", &request.key);
+        let ended = self.perform_until(request, left).await;
+        self.witness("action-ended", &node);
+        let event = ended?;
         let fault = match &event {
             Event::Failed(fault) => Some(fault.clone()),
             Event::TimedOut => Some(Fault::new(FaultKind::Timeout, "stopped at its deadline")),
@@ -356,11 +359,18 @@ impl Worker {
                 run.id = %run, branch.id = %branch, epoch = %self.fence.epoch,
                 "fenced: the branch has another owner; its uncommitted work is discarded"
             );
+            self.witness("fenced", "refused");
             self.tell(EngineEvent::Fenced { run, branch });
             return Err(Gone);
         };
         self.fence.commit_no = commit_no;
         self.unsaved = false;
+        let then = match &commit.then {
+            Then::Run => "run",
+            Then::Wait(_) => "wait",
+            Then::End { .. } => "end",
+        };
+        self.witness("committed", then);
         self.shop.running.cancelled(&cancelled);
         if woke {
             self.shop.nudge.notify_one();
@@ -395,6 +405,16 @@ impl Worker {
         }
     }
 
+    /// Tells [`EVIDENCE`] what became of the branch; `then`: of the event, what comes after it.
+    fn witness(&self, event: &'static str, then: &str) {
+        tracing::debug!(
+            target: EVIDENCE, event, then, engine.id = %self.fence.owner,
+            run.id = %self.claimed.run, branch.id = %self.claimed.branch,
+            epoch = self.fence.epoch.get(), commit_no = self.fence.commit_no.get(),
+            boot_ns = self.shop.host.boot().as_nanos(), "{event} {then}"
+        );
+    }
+
     async fn release(&mut self, to: ReleaseTo) -> Gone {
         let due_soon = matches!(
             &to,
@@ -411,7 +431,15 @@ impl Worker {
         };
         loop {
             match self.shop.branches.release(release.clone()).await {
-                Ok(_fenced_or_not) => break,
+                Ok(given_back) => {
+                    let state = match (given_back, &release.to) {
+                        (false, _) => "refused",
+                        (true, ReleaseTo::Ready) => "ready",
+                        (true, ReleaseTo::Wait(_)) => "wait",
+                    };
+                    self.witness("released", state);
+                    break;
+                }
                 Err(error) => {
                     if self.store_failed("release a branch", &error).await.is_err() {
                         break;

@@ -9,11 +9,15 @@ use flux_core::host::{Host, within};
 use flux_core::ids::Incarnation;
 use flux_core::ownership::{Observer, Timing, Trust, Verdict};
 use flux_core::ports::Error;
-use flux_core::ports::members::{Member, MemberState, Members, Takeover};
+use flux_core::ports::members::{Member, Members, Takeover};
 use tokio::sync::{Notify, watch};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
+use self::differences::Differences;
+use crate::EVIDENCE;
 use crate::trust::TrustHandle;
+
+mod differences;
 
 /// How many branches one transaction of the store frees: enough to be quick, few enough not to
 /// keep others from writing for long.
@@ -49,7 +53,7 @@ pub struct Failover {
     trust: TrustHandle,
     observer: Observer,
     suspects: BTreeSet<Incarnation>,
-    told_of_windows: bool,
+    differences: Differences,
     /// Of the store, when it was last observed.
     openings: u64,
 }
@@ -75,7 +79,7 @@ impl Failover {
             trust,
             observer: Observer::new(me, timing),
             suspects: BTreeSet::new(),
-            told_of_windows: false,
+            differences: Differences::new(me),
             openings: 0,
         }
     }
@@ -131,7 +135,7 @@ impl Failover {
         }
         // After the answer: see `Observer::observe`.
         let verdicts = self.observer.observe(self.host.boot(), &members);
-        self.compare_windows(&members);
+        self.differences.tell(&members);
         self.tell_suspects(&verdicts);
         let mut report = Report {
             suspects: self.suspects.iter().copied().collect(),
@@ -177,8 +181,14 @@ impl Failover {
             silent.as_secs_f64()
         );
         let (me, now) = (self.me, self.host.now());
+        let judged = self.host.boot();
         let done = self.members.convict(who, seq, me, &evidence, now).await?;
         if done {
+            debug!(
+                target: EVIDENCE, event = "convicted", engine.id = %me, member.id = %who,
+                silent_ns = nanos(silent), judged_ns = judged.as_nanos(),
+                boot_ns = self.host.boot().as_nanos(), "convicted a silent engine"
+            );
             warn!(
                 engine.id = %me, member.id = %who, member.seq = seq, silent_ms = silent.as_millis(),
                 "declared a silent engine dead"
@@ -208,6 +218,13 @@ impl Failover {
             engine.id = %self.me, member.id = %dead, branches = freed.len(),
             "freed branches of a dead engine"
         );
+        for branch in freed {
+            debug!(
+                target: EVIDENCE, event = "freed", engine.id = %self.me, member.id = %dead,
+                run.id = %branch.run, branch.id = %branch.branch, commit_no = branch.commit_no.get(),
+                boot_ns = self.host.boot().as_nanos(), "freed a branch of a dead engine"
+            );
+        }
         for branch in freed.iter().filter(|branch| branch.poisoned) {
             error!(
                 run.id = %branch.run, branch.id = %branch.branch, node = branch.node,
@@ -232,22 +249,11 @@ impl Failover {
         }
         self.suspects = suspects;
     }
+}
 
-    /// Different windows are safe, but surely not what somebody wanted: said once.
-    fn compare_windows(&mut self, members: &[Member]) {
-        let other = members.iter().find(|member| {
-            member.state != MemberState::Dead && member.window != self.timing.window
-        });
-        match other {
-            Some(other) if !self.told_of_windows => warn!(
-                engine.id = %self.me, window = ?self.timing.window,
-                member.id = %other.incarnation, member.name = other.name, member.window = ?other.window,
-                "engines of this cluster have different values of FAILOVER_TIME_WINDOW; each is judged by its own"
-            ),
-            _ => {}
-        }
-        self.told_of_windows = other.is_some();
-    }
+/// As a number of an event; 584 years are the most.
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

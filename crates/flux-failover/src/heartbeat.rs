@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flux_core::clock::BootTime;
 use flux_core::host::{Host, within};
 use flux_core::ids::Incarnation;
 use flux_core::ownership::{Timing, Trust};
@@ -13,6 +14,7 @@ use flux_core::ports::members::Members;
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
+use crate::EVIDENCE;
 use crate::trust::TrustHandle;
 
 /// A heartbeat that goes on until it is dropped or its incarnation is at its end.
@@ -98,18 +100,7 @@ impl Beat {
         // Before sending: the store may apply it at any moment from now on.
         let sent = self.host.boot();
         match self.beat().await {
-            Ok(true) if self.trust.renew(sent) == Trust::Lost => {
-                warn!(engine.id = %self.me, "a heartbeat was answered too late");
-                None
-            }
-            Ok(true) => {
-                if std::mem::take(&mut self.failing) {
-                    info!(engine.id = %self.me, "the heartbeat succeeds again");
-                }
-                self.count += 1;
-                let period = jittered(self.timing.heartbeat, self.me, self.count);
-                Some(period.saturating_sub(self.host.boot().since(sent)))
-            }
+            Ok(true) => self.succeeded(sent),
             Ok(false) => {
                 warn!(engine.id = %self.me, "this engine was declared dead");
                 self.trust.fence();
@@ -121,6 +112,25 @@ impl Beat {
                 Some(self.timing.heartbeat_retry)
             }
         }
+    }
+
+    fn succeeded(&mut self, sent: BootTime) -> Option<Duration> {
+        let trust = self.trust.renew(sent);
+        debug!(
+            target: EVIDENCE, event = "heartbeat", engine.id = %self.me,
+            sent_ns = sent.as_nanos(), boot_ns = self.host.boot().as_nanos(),
+            "a heartbeat succeeded"
+        );
+        if trust == Trust::Lost {
+            warn!(engine.id = %self.me, "a heartbeat was answered too late");
+            return None;
+        }
+        if std::mem::take(&mut self.failing) {
+            info!(engine.id = %self.me, "the heartbeat succeeds again");
+        }
+        self.count += 1;
+        let period = jittered(self.timing.heartbeat, self.me, self.count);
+        Some(period.saturating_sub(self.host.boot().since(sent)))
     }
 
     async fn beat(&self) -> Result<bool, Error> {

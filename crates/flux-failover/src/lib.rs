@@ -22,6 +22,10 @@ mod trust;
 #[cfg(test)]
 mod memory;
 
+/// Target of the events that say who did what to which branch and member, with boot times: what
+/// one reads to find out afterwards who was right. `RUST_LOG=info,flux::evidence=debug` shows them.
+pub const EVIDENCE: &str = "flux::evidence";
+
 pub use failover::{Conviction, Failover, Report};
 pub use heartbeat::Heartbeat;
 pub use membership::{Config, Factory, Membership, StartError, Status};

@@ -11,8 +11,9 @@ use flux_core::ownership::Timing;
 use flux_core::ports::Error;
 use flux_core::ports::members::Members;
 use tokio::sync::{Notify, watch};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
+use crate::EVIDENCE;
 use crate::failover::{Failover, Report};
 use crate::heartbeat::Heartbeat;
 use crate::trust::{Loss, TrustHandle};
@@ -36,6 +37,10 @@ pub struct Config {
     pub pid: u32,
     /// The version of the program.
     pub version: String,
+    /// The pool whose branches it claims; `None` is the common one.
+    pub pool: Option<String>,
+    /// How many branches it runs at a time, at most.
+    pub concurrency: u32,
     /// How many engines the cluster may have (`MAX_CLUSTER_SIZE`).
     pub max_cluster_size: u32,
     /// How often in a row a branch may lose its engine before it fails.
@@ -195,6 +200,10 @@ impl Membership {
         let _changing = self.inner.changing.lock().await;
         self.inner.draining.store(true, Ordering::Release);
         let me = self.inner.end();
+        debug!(
+            target: EVIDENCE, event = "leaves", engine.id = %me,
+            boot_ns = self.inner.host.boot().as_nanos(), "is about to leave the cluster"
+        );
         let result = self.inner.members.leave(me).await;
         self.inner.status.send_replace(Status::Left);
         result
@@ -216,7 +225,7 @@ impl Membership {
         trust.give_up();
         let old = self.inner.end();
         // Before the new one joins, and whoever was to say so has just been ended.
-        announce(old, &trust, &self.inner.status);
+        announce(old, &trust, &self.inner.status, &*self.inner.host);
         join::bury(old, &*self.inner.members, &*self.inner.host).await;
         if self.inner.draining.load(Ordering::Acquire) {
             self.inner.status.send_replace(Status::Left);
@@ -277,7 +286,12 @@ impl Inner {
         self.status.send_replace(Status::Joined(incarnation));
         let (watching, over) = watch::channel(());
         let failover = failover.run(self.nudge.clone(), self.reports.clone());
-        let announce = announce_loss(incarnation, trust.clone(), self.status.clone());
+        let announce = announce_loss(
+            incarnation,
+            trust.clone(),
+            self.status.clone(),
+            self.host.clone(),
+        );
         self.host.spawn(Box::pin(until(over.clone(), failover)));
         self.host.spawn(Box::pin(until(over, announce)));
         *session = Session {
@@ -310,16 +324,26 @@ async fn announce_loss(
     incarnation: Incarnation,
     trust: TrustHandle,
     status: watch::Sender<Status>,
+    host: Arc<dyn Host>,
 ) {
     let _why = trust.lost().await;
-    announce(incarnation, &trust, &status);
+    announce(incarnation, &trust, &status, &*host);
 }
 
 /// Says once that the trust is lost.
-fn announce(incarnation: Incarnation, trust: &TrustHandle, status: &watch::Sender<Status>) {
+fn announce(
+    incarnation: Incarnation,
+    trust: &TrustHandle,
+    status: &watch::Sender<Status>,
+    host: &dyn Host,
+) {
     let why = trust.loss().unwrap_or(Loss::Silent);
     let ending = Status::SteppingDown { incarnation, why };
     if status.send_if_modified(|status| std::mem::replace(status, ending) != ending) {
+        debug!(
+            target: EVIDENCE, event = "stepped-down", engine.id = %incarnation,
+            boot_ns = host.boot().as_nanos(), "lost its trust"
+        );
         warn!(engine.id = %incarnation, ?why, "this engine steps down");
     }
 }

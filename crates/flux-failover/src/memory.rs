@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use flux_core::clock::{BootTime, Clock, ManualClock, Timestamp};
+use flux_core::clock::{BootTime, Clock, ClockOffset, ManualClock, Timestamp};
 use flux_core::host::{Host, Task};
 use flux_core::ids::{BranchId, CommitNo, Incarnation, RunId};
 use flux_core::ports::Error;
@@ -103,10 +103,14 @@ impl Members for Memory {
             heartbeat_seq: 0,
             state: MemberState::Alive,
             heartbeat_at: now,
+            heartbeat_age: Duration::ZERO,
+            clock_offset: ClockOffset::default(),
             started_at: now,
             host: m.host,
             pid: m.pid,
             version: m.version,
+            pool: m.pool,
+            concurrency: m.concurrency,
             running: 0,
         });
         Ok(Joined::Yes)
@@ -205,6 +209,8 @@ pub fn new_member(window: Duration) -> NewMember {
         host: "host".to_owned(),
         pid: 1,
         version: "0".to_owned(),
+        pool: None,
+        concurrency: 10,
     }
 }
 

@@ -1,16 +1,16 @@
 //! The directory of one server, and the watchdog that ends the server and removes the directory
 //! when we drop it or die, however we die.
 
-use crate::programs::Programs;
+use crate::programs::{Programs, run};
+use crate::storage::Storage;
 use crate::wait::random;
-use std::fs::{DirBuilder, remove_dir_all};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::remove_dir_all;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// Waits for the end of its input, which the kernel closes when we are gone. Then asks every
-/// process that works in the data directory (the server and its backends, and nobody else) to stop
+/// process that works in the data directory (the server and its backends, or what fills it) to stop
 /// at once, and kills what does not. `CONT` is for those that a test froze.
 const WATCHDOG: &str = r#"
 read -r nothing
@@ -38,6 +38,9 @@ set -- $(sed -n 7p "$home/data/postmaster.pid")
 rm -rf "$home"
 "#;
 
+/// Of its directory, the part that belongs to PostgreSQL; the watchdog knows it, too.
+const DATA: &str = "data";
+
 /// A directory that only the server's user can enter.
 #[derive(Debug)]
 pub(crate) struct Home {
@@ -46,15 +49,11 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    pub(crate) fn new(programs: &Programs) -> Result<Home, String> {
-        let path = std::env::temp_dir().join(format!("flux-postgres-{:016x}", random()));
-        let failed = |error| format!("cannot create {}: {error}", path.display());
-        DirBuilder::new()
-            .mode(0o700)
-            .create(&path)
-            .map_err(failed)?;
-        programs.give(&path).map_err(failed)?;
-        // In a group of its own: whoever kills the group of a test must not kill its watchdog.
+    pub(crate) fn new(programs: &Programs, storage: Storage) -> Result<Home, String> {
+        let path = format!("flux-postgres-{:016x}", random());
+        let path = storage.folder().join(path);
+        // Before there is anything to remove. In a group of its own: whoever kills the group of a
+        // test must not kill its watchdog.
         let watchdog = programs
             .as_owner("/bin/sh")
             .args(["-c", WATCHDOG, "watchdog"])
@@ -65,11 +64,25 @@ impl Home {
             .process_group(0)
             .spawn()
             .map_err(|error| format!("cannot start a watchdog: {error}"))?;
-        Ok(Home { path, watchdog })
+        let home = Home { path, watchdog };
+        // By the user whom they shall belong to, who alone can remove them at any moment.
+        let mut mkdir = programs.as_owner("mkdir");
+        run(mkdir.args(["-m", "700"]).arg(&home.path).arg(home.data()))?;
+        Ok(home)
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The data directory, empty at first.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.path.join(DATA)
+    }
+
+    /// Lets a command run in the data directory, so that the watchdog ends it, too.
+    pub(crate) fn work_in<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.current_dir(self.data())
     }
 
     /// Ends the server that runs in it and removes it.

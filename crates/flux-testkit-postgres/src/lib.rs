@@ -28,6 +28,7 @@ mod programs;
 mod server;
 mod shared;
 mod standby;
+mod storage;
 mod template;
 mod wait;
 

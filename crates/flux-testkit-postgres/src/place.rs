@@ -3,6 +3,7 @@
 use crate::home::Home;
 use crate::postmaster::Postmaster;
 use crate::programs::{Programs, run};
+use crate::storage::Storage;
 use crate::template;
 use crate::wait::random;
 use std::fs::{OpenOptions, read_dir, read_to_string, rename, write};
@@ -17,6 +18,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("fsync", "off"),
     ("full_page_writes", "off"),
     ("shared_buffers", "32MB"),
+    // It may all lie in memory.
+    ("max_wal_size", "256MB"),
     ("log_line_prefix", "%m [%p] %q%a "),
 ];
 
@@ -31,21 +34,23 @@ const PORTS_TRIED: usize = 5;
 pub(crate) struct Place {
     programs: Programs,
     home: Home,
+    storage: Storage,
     port: u16,
     /// The library that fakes the clock.
     faketime: Option<PathBuf>,
 }
 
 impl Place {
-    pub(crate) fn new(faketime: bool) -> Result<Place, String> {
+    pub(crate) fn new(faketime: bool, storage: Storage) -> Result<Place, String> {
         let programs = Programs::find().ok_or(
             "neither PostgreSQL's server programs nor a user to run them \
              (apt-get install postgresql)",
         )?;
         let library = || faketime_library().ok_or("no libfaketime (apt-get install libfaketime)");
         let place = Place {
-            home: Home::new(&programs)?,
+            home: Home::new(&programs, storage)?,
             programs,
+            storage,
             port: 0,
             faketime: faketime.then(library).transpose()?,
         };
@@ -55,7 +60,7 @@ impl Place {
 
     /// A fresh data directory with our settings.
     pub(crate) fn fill_from_template(&mut self) -> Result<(), String> {
-        template::copy_to(&self.programs, &self.data())?;
+        template::unpack(&self.programs, &self.home)?;
         SETTINGS
             .iter()
             .try_for_each(|(name, value)| self.configure(name, value))
@@ -65,15 +70,15 @@ impl Place {
     pub(crate) fn fill_from(&mut self, url: &str) -> Result<(), String> {
         let mut backup = self.programs.command("pg_basebackup");
         backup.args(["--wal-method=stream", "--checkpoint=fast", "--no-sync"]);
-        backup.args(["--dbname", url, "--pgdata"]).arg(self.data());
-        run(&mut backup)?;
+        backup.args(["--dbname", url, "--pgdata=."]);
+        run(self.home.work_in(&mut backup))?;
         self.write("data/standby.signal", "")
     }
 
     /// Adds a line to `postgresql.conf`.
     pub(crate) fn configure(&self, name: &str, value: &str) -> Result<(), String> {
         let line = format!("{name} = '{}'\n", value.replace('\'', "''"));
-        let path = self.data().join("postgresql.conf");
+        let path = self.home.data().join("postgresql.conf");
         let file = OpenOptions::new().append(true).open(&path);
         file.and_then(|mut file| file.write_all(line.as_bytes()))
             .map_err(|error| format!("cannot write {}: {error}", path.display()))
@@ -104,7 +109,7 @@ impl Place {
                 .env("FAKETIME_NO_CACHE", "1")
                 .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         }
-        Postmaster::start(command, &self.data(), &self.log_file())
+        Postmaster::start(command, &self.home.data(), &self.log_file())
     }
 
     pub(crate) fn set_clock(&self, offset: &str) -> Result<(), String> {
@@ -113,6 +118,10 @@ impl Place {
 
     pub(crate) fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    pub(crate) fn storage(&self) -> Storage {
+        self.storage
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -126,10 +135,6 @@ impl Place {
     /// Ends whatever runs here and removes the directory.
     pub(crate) fn clear(&mut self) {
         self.home.clear();
-    }
-
-    fn data(&self) -> PathBuf {
-        self.home.path().join("data")
     }
 
     fn log_file(&self) -> PathBuf {

@@ -55,12 +55,11 @@ impl Programs {
         }
     }
 
-    /// Version and user: what a data directory depends on.
-    pub(crate) fn key(&self) -> Result<String, String> {
+    /// Their version, such as `15.20`.
+    pub(crate) fn version(&self) -> Result<String, String> {
         let version = run(self.command("postgres").arg("--version"))?;
         let number = version.split_whitespace().nth(2).unwrap_or("unknown");
-        let user = self.owner.map(|(user, _)| user).or_else(|| id(&["-u"]));
-        Ok(format!("{number}-{}", user.unwrap_or_default()))
+        Ok(number.to_owned())
     }
 }
 

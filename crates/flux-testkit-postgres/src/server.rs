@@ -4,6 +4,7 @@ use crate::endpoint::Endpoint;
 use crate::place::Place;
 use crate::postmaster::{Mode, Postmaster};
 use crate::standby::{Replication, Standby};
+use crate::storage::Storage;
 use crate::wait::wait_for;
 use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,6 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub struct Builder {
     settings: Vec<(String, String)>,
     faketime: bool,
+    storage: Storage,
 }
 
 impl Builder {
@@ -23,12 +25,14 @@ impl Builder {
         self
     }
 
-    /// Writes to the disk and waits for it, as in production. A server without this is faster, and
-    /// forgets nothing either when its processes are killed: only when the machine is.
+    /// Writes to the disk and waits for it, as in production. A server without this is faster, lies
+    /// in memory where there is enough, and forgets nothing either when its processes are killed: only
+    /// when the machine is.
     #[must_use]
     pub fn durable(self) -> Builder {
-        self.setting("fsync", "on")
-            .setting("full_page_writes", "on")
+        let mut builder = self.setting("fsync", "on");
+        builder.storage = Storage::Disk;
+        builder.setting("full_page_writes", "on")
     }
 
     /// Gives it a calendar that [`Server::set_clock`] changes, by libfaketime.
@@ -49,7 +53,7 @@ impl Builder {
     /// # Errors
     /// A sentence, and the server's log where there is one.
     pub fn try_start(self) -> Result<Server, String> {
-        let mut place = Place::new(self.faketime)?;
+        let mut place = Place::new(self.faketime, self.storage)?;
         place.fill_from_template()?;
         for (name, value) in &self.settings {
             place.configure(name, value)?;
@@ -99,6 +103,10 @@ impl Server {
     /// Its TCP port on 127.0.0.1, which it keeps when it is started again.
     pub fn port(&self) -> u16 {
         self.place.port()
+    }
+
+    pub(crate) fn storage(&self) -> Storage {
+        self.place.storage()
     }
 
     /// What it wrote to its log so far.

@@ -37,7 +37,7 @@ impl Standby {
             "host=127.0.0.1 port={} user=postgres application_name={name}",
             primary.port()
         );
-        let mut place = Place::new(false)?;
+        let mut place = Place::new(false, primary.storage())?;
         place.fill_from(&source)?;
         place.configure("primary_conninfo", &source)?;
         // Once promoted, it waits for nobody.

@@ -6,6 +6,8 @@
 )]
 
 use flux_testkit_postgres::{Endpoint, Mode, Replication, Server, available, faketime_installed};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -208,4 +210,35 @@ fn postgres_frozen_even_ends_with_the_process_that_started_it() {
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
         assert!(start.elapsed() < Duration::from_secs(30), "it still runs");
     }
+}
+
+#[test]
+fn postgres_leaves_no_directory_whenever_the_process_that_starts_it_is_killed() {
+    if !available() {
+        return;
+    }
+    let folder = std::env::temp_dir().join(format!("flux-postgres-test-{}", std::process::id()));
+    std::fs::create_dir(&folder).unwrap();
+    // The server's user works in it, too.
+    std::fs::set_permissions(&folder, Permissions::from_mode(0o1777)).unwrap();
+    let homes = || folder.read_dir().unwrap().map(|home| home.unwrap().path());
+    for moment in ["", "data/base", "data/base/5", "data/postmaster.pid"] {
+        let mut victim = Command::new(std::env::current_exe().unwrap())
+            .args(["victim", "--exact", "--ignored"])
+            .env("TMPDIR", &folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let start = Instant::now();
+        while !homes().any(|home| home.join(moment).exists()) {
+            assert!(start.elapsed() < Duration::from_secs(30), "no {moment}");
+        }
+        victim.kill().unwrap();
+        victim.wait().unwrap();
+        while let Some(home) = homes().next() {
+            assert!(start.elapsed() < Duration::from_secs(60), "{home:?} stays");
+        }
+    }
+    std::fs::remove_dir(folder).unwrap();
 }

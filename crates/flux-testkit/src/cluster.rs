@@ -1,17 +1,22 @@
 //! Several engines on one store, and the clients beside them: real processes.
 
 use crate::flux::{Flux, FluxBuilder};
-use crate::wait::wait_until;
+use crate::history::{Did, Evidence, FailoverEntry, LOGS, Record, Recorder, RunEntry, now};
+use crate::wait::{pause, wait_until};
+use crate::witness::Witness;
 use flux_testkit_postgres::{Database, Server};
 use serde_json::Value;
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Longest wait for anything; nothing waits for it when all is well.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long lines of an engine's log may be on their way to the test.
+const ON_ITS_WAY: Duration = Duration::from_secs(5);
 
 /// The variable that names the database of an engine or client.
 const DATABASE: &str = "FLUX_DATABASE_URL";
@@ -22,6 +27,7 @@ pub struct Cluster {
     binary: OsString,
     window: String,
     directory: Arc<TempDir>,
+    recorder: Recorder,
     /// Where the store is, unless it is a file in the directory.
     url: Option<String>,
     /// Dropped with the cluster.
@@ -35,6 +41,7 @@ impl Cluster {
             binary: binary.into(),
             window: window.to_owned(),
             directory: Arc::new(tempfile::tempdir().expect("a temporary directory")),
+            recorder: Recorder::new(),
             url: None,
             database: None,
         }
@@ -63,9 +70,11 @@ impl Cluster {
         self.directory.path()
     }
 
-    /// The binary in the directory, on the store.
-    fn binary(&self) -> FluxBuilder {
-        let builder = FluxBuilder::within(&self.binary, Arc::clone(&self.directory));
+    /// A process on the store whose engine, if it has one, leaves a trail.
+    fn process(&self) -> FluxBuilder {
+        let directory = Arc::clone(&self.directory);
+        let builder = FluxBuilder::within(&self.binary, directory, self.recorder.clone())
+            .env("FLUX_LOG_FORMAT", "json");
         match &self.url {
             Some(url) => builder.env(DATABASE, url),
             None => builder,
@@ -74,7 +83,8 @@ impl Cluster {
 
     /// An engine to be started, with this label.
     pub fn engine(&self, name: &str) -> FluxBuilder {
-        self.binary()
+        self.process()
+            .env("RUST_LOG", format!("info,{LOGS}"))
             .env("FLUX_FAILOVER_TIME_WINDOW", &self.window)
             .env("FLUX_POLL_INTERVAL", "+1s")
             .args(["start", "--name", name])
@@ -95,7 +105,8 @@ impl Cluster {
 
     /// A client that may fail.
     pub fn client(&self, args: &[&str]) -> Flux {
-        self.binary().args(args).spawn()
+        let client = self.process().env("RUST_LOG", format!("error,{LOGS}"));
+        client.args(args).spawn()
     }
 
     /// What a client printed, which must succeed.
@@ -130,7 +141,11 @@ impl Cluster {
         let file = format!("{name}.yaml");
         std::fs::write(self.directory().join(&file), text).expect("the directory is writable");
         let ids = self.flux(&["submit", &file, "--count", &count.to_string()]);
-        ids.lines().map(str::to_owned).collect()
+        let ids: Vec<String> = ids.lines().map(str::to_owned).collect();
+        for run in &ids {
+            self.recorder.did(Did::Submitted(run.clone()));
+        }
+        ids
     }
 
     /// A run with its branches.
@@ -145,6 +160,44 @@ impl Cluster {
         wait_until(&format!("run {run} is {state}"), PATIENCE * 2, || {
             self.show(run)["state"] == state
         });
+    }
+
+    /// All that is known of this test so far, to be checked at its end; `witness` is the one to
+    /// which its actions appended, if they did.
+    #[track_caller]
+    pub fn evidence(&self, witness: Option<&Witness>) -> Evidence {
+        let read_at = now();
+        let record = self.record();
+        let mut evidence = Evidence {
+            record,
+            read_at,
+            marks: witness.map(Witness::marks).unwrap_or_default(),
+            ..Evidence::default()
+        };
+        // What is on its way through a pipe is waited for; whether it comes is for the checks.
+        let start = Instant::now();
+        loop {
+            (evidence.deeds, evidence.trail) = self.recorder.read();
+            if evidence.is_whole() || start.elapsed() > ON_ITS_WAY {
+                return evidence;
+            }
+            pause();
+        }
+    }
+
+    fn record(&self) -> Record {
+        let all = self.json(&["list", "--limit", "100000"]);
+        let ids = all["runs"].as_array().into_iter().flatten();
+        let ids = ids.filter_map(|run| run["id"].as_str());
+        let runs = ids.map(|id| RunEntry::parse(&self.show(id), &self.json(&["history", id])));
+        let runs = runs.collect();
+        let members = self.members();
+        let incarnation = |member: &Value| member["incarnation"].as_str().map(str::to_owned);
+        Record {
+            runs,
+            members: members.iter().filter_map(incarnation).collect(),
+            failovers: self.failovers().iter().map(FailoverEntry::parse).collect(),
+        }
     }
 
     /// The engines that were declared dead.

@@ -9,6 +9,7 @@
 //! - [`postgres`]: real PostgreSQL servers, shared by many tests or for one test to break.
 //! - [`proxy`]: faults of the network between clients and a server, and lost COMMITs.
 //! - [`Witness`]: a file in which actions leave traces, to count and order them.
+//! - [`history`]: what must hold in every history of real engines, checked over the evidence.
 //! - [`mod@store_suite`]: what every store must do, as one test for each promise of the ports.
 //! - [`races`]: what several engines may do at the same moment on one database.
 //! - [`differential`]: random operations, on which two stores must agree.
@@ -23,6 +24,7 @@ mod cluster;
 pub mod differential;
 mod flux;
 pub mod gherkin;
+pub mod history;
 mod memory_store;
 pub mod proxy;
 pub mod races;
@@ -40,4 +42,4 @@ pub use memory_store::MemoryStore;
 pub use stub::services::{conformance, httpbin, petstore};
 pub use stub::{Answer, Asked, Manner, Stub};
 pub use wait::{wait_until, wait_until_async};
-pub use witness::{Trace, Witness};
+pub use witness::{Mark, Sign, Witness};

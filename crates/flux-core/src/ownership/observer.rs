@@ -1,6 +1,6 @@
 //! Judging the other engines by nothing but their silence.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Timing;
@@ -40,16 +40,16 @@ pub enum Verdict {
 /// store, or saw a number go back (a replica that had missed something was promoted) begins anew.
 /// So an outage, during which nobody can beat, convicts nobody. A restarted engine is an observer
 /// that begins anew too, and hence waits a full window before it judges its own predecessor.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Observer {
     me: Incarnation,
     longest_gap: Duration,
     last_poll: Option<BootTime>,
-    seen: HashMap<Incarnation, Sighting>,
+    seen: BTreeMap<Incarnation, Sighting>,
 }
 
 /// A heartbeat number and when it was first seen.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Sighting {
     seq: u64,
     first_seen: BootTime,
@@ -64,7 +64,7 @@ impl Observer {
             me,
             longest_gap: timing.observe.saturating_mul(2),
             last_poll: None,
-            seen: HashMap::new(),
+            seen: BTreeMap::new(),
         }
     }
 

@@ -27,14 +27,14 @@ pub enum Trust {
 /// | up to the time to kill | `NoNewActions` |
 /// | up to W - g | `StopActions` |
 /// | after that, or fenced, and ever after | `Lost` |
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TrustWindow {
     timing: Timing,
     proof: Proof,
 }
 
 /// What the trust rests on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Proof {
     None,
     /// The time before the last successful heartbeat was sent.

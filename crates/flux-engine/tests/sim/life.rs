@@ -3,7 +3,7 @@
 use crate::action::Performer;
 use crate::host::{Clocks, SimHost};
 use crate::link::Link;
-use crate::logs::Logs;
+use crate::logs::logged;
 use crate::plan::{Fault, Plan, RunPlan};
 use crate::rng::Rng;
 use crate::sim::{Sabotage, Sim};
@@ -74,7 +74,7 @@ pub fn live(seed: u64, sabotage: Sabotage, traced: bool) -> Lived {
     });
     life.begin();
     match traced {
-        true => tracing::subscriber::with_default(Logs(Arc::clone(&life)), || life.run()),
+        true => logged(&life, || life.run()),
         false => life.run(),
     }
 }

@@ -17,7 +17,7 @@ use flux_core::ports::definitions::{
 use flux_core::ports::members::{Joined, Member, MemberState, Members, NewMember, Takeover};
 use flux_core::ports::runs::{
     BranchRecord, Event, FailoverRecord, HistoryRecord, NewRun, RunFilter, RunRecord, Runs,
-    Signalled, Submitted,
+    Signalled, Submitted, TakeoverRecord,
 };
 use flux_testkit::MemoryStore;
 use futures_util::FutureExt;
@@ -434,6 +434,11 @@ impl Runs for Link {
 
     async fn failovers(&self, limit: u32) -> Result<Vec<FailoverRecord>, Error> {
         self.look("failovers", |store| done(store.failovers(limit)))
+            .await
+    }
+
+    async fn takeovers(&self, from: Incarnation, limit: u32) -> Result<Vec<TakeoverRecord>, Error> {
+        self.look("takeovers", |store| done(store.takeovers(from, limit)))
             .await
     }
 }

@@ -1,13 +1,34 @@
 //! What the engines log, as lines of the trace.
 
 use crate::life::Life;
+use std::cell::RefCell;
 use std::fmt::{Debug, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-pub struct Logs(pub Arc<Life>);
+thread_local! {
+    /// The traced life of this thread.
+    static LIFE: RefCell<Option<Arc<Life>>> = const { RefCell::new(None) };
+}
+
+/// Lets what the engines log while `live` is run appear in the trace of this life.
+///
+/// One subscriber serves the whole process: whether a log statement is listened to is remembered
+/// for all threads, and must not depend on which of the lives beside each other came to it first.
+pub fn logged<T>(life: &Arc<Life>, live: impl FnOnce() -> T) -> T {
+    static SUBSCRIBED: Once = Once::new();
+    SUBSCRIBED.call_once(|| {
+        tracing::subscriber::set_global_default(Logs).expect("nobody else subscribes");
+    });
+    LIFE.set(Some(Arc::clone(life)));
+    let lived = live();
+    LIFE.set(None);
+    lived
+}
+
+struct Logs;
 
 impl Subscriber for Logs {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -23,9 +44,12 @@ impl Subscriber for Logs {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
+        let Some(life) = LIFE.with_borrow(Clone::clone) else {
+            return;
+        };
         let mut line = Line::default();
         event.record(&mut line);
-        let (life, owner) = (&self.0, self.0.sim.world.current());
+        let owner = life.sim.world.current();
         let text = format!("log: {}{}", line.message, line.fields);
         life.sim
             .tell(&life.name_of(owner), |witness| witness.names.shorten(&text));

@@ -253,7 +253,7 @@ fn calls(rng: &mut Rng, window: Duration) -> Calls {
             0
         }
     };
-    let (fail_before, fail_after, late, slow) = (chance(60), chance(60), chance(30), chance(40));
+    let (fail_before, fail_after, late, slow) = (chance(60), chance(60), chance(30), chance(120));
     Calls {
         fail_before,
         fail_after,

@@ -8,9 +8,11 @@ use flux_core::ids::Incarnation;
 use flux_core::ownership::{Observer, Timing, Verdict};
 use flux_core::ports::Error;
 use flux_core::ports::members::{Joined, Member, MemberState, Members, NewMember};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{Config, StartError};
+use crate::EVIDENCE;
+use crate::failover::nanos;
 
 /// The pause between two tries grows from here ...
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
@@ -38,10 +40,18 @@ pub(super) async fn join(
             host: config.host.clone(),
             pid: config.pid,
             version: config.version.clone(),
+            pool: config.pool.clone(),
+            concurrency: config.concurrency,
         };
         match answered(host, members.join(me, limit, host.now())).await {
             Ok(Joined::Yes) => {
                 info!(engine.id = %incarnation, engine.name = config.name, "joined the cluster");
+                debug!(
+                    target: EVIDENCE, event = "joined", engine.id = %incarnation,
+                    window_ns = nanos(config.window), max_cluster_size = config.max_cluster_size,
+                    poison_limit = config.poison_limit, boot_ns = host.boot().as_nanos(),
+                    "joined the cluster"
+                );
                 return Ok(incarnation);
             }
             Ok(Joined::Full { limit }) => {
@@ -108,13 +118,20 @@ async fn place(me: Incarnation, config: &Config, members: &dyn Members, host: &d
             } = verdict
             {
                 let evidence = format!(
-                    "its heartbeat {seen_seq} had not changed for {:.1} s, and its place was needed",
-                    silent.as_secs_f64()
+                    "its heartbeat {seen_seq} had not changed for {:.1} s, and engine {} needed its place",
+                    silent.as_secs_f64(),
+                    config.name
                 );
+                let judged = host.boot();
                 let convicted = members
                     .convict(who, seen_seq, me, &evidence, host.now())
                     .await;
                 if convicted.is_ok_and(|convicted| convicted) {
+                    debug!(
+                        target: EVIDENCE, event = "convicted", engine.id = %me, member.id = %who,
+                        silent_ns = nanos(silent), judged_ns = judged.as_nanos(),
+                        boot_ns = host.boot().as_nanos(), "convicted a silent engine"
+                    );
                     warn!(engine.name = config.name, member.id = %who, "declared a silent engine dead");
                     return true;
                 }
@@ -158,6 +175,10 @@ async fn try_to_bury(
     let Some(row) = row.filter(|row| row.state != MemberState::Dead) else {
         return Ok(true);
     };
+    debug!(
+        target: EVIDENCE, event = "leaves", engine.id = %old, boot_ns = host.boot().as_nanos(),
+        "is about to be put away by itself"
+    );
     if row.running == 0 {
         members.leave(old).await?;
         return Ok(true);

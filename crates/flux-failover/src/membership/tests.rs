@@ -14,6 +14,8 @@ fn config(window_ms: u64) -> Config {
         host: "host".to_owned(),
         pid: 1,
         version: "0".to_owned(),
+        pool: None,
+        concurrency: 10,
         max_cluster_size: 35,
         poison_limit: 5,
     }

@@ -39,6 +39,10 @@ pub(crate) const CONVICT: &str = "\
         SELECT incarnation FROM member WHERE incarnation = ? AND heartbeat_seq = ? \
         AND state <> 2 FOR UPDATE)";
 
+/// The time by the server's clock when it received the statement, in microseconds. The clock at the
+/// moment of writing would count a wait for a lock as a difference of clocks.
+pub(crate) const NOW: &str = "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS BIGINT)";
+
 /// Whether a member may claim, until the end of the transaction: it can beat meanwhile, but not
 /// be convicted. Value: member.
 pub(crate) const ALIVE: &str = "\

@@ -17,6 +17,8 @@ mod plans;
 mod shared;
 mod tls;
 
+use std::time::Duration;
+
 use conn::Conn;
 use opener::Opener;
 
@@ -44,6 +46,12 @@ impl PostgresStore {
         open::open(address, &mut opener).await?;
         Ok(PostgresStore::start(opener))
     }
+}
+
+/// Connections are few: a reader gives up its own when nobody has looked for a while.
+async fn within_patience<T>(next: impl Future<Output = T>) -> Option<T> {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    tokio::time::timeout(PATIENCE, next).await.ok()
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

@@ -62,8 +62,8 @@ const FILL: &str = "\
     SELECT 'k' || n % 1000, md5('r' || n)::uuid FROM generate_series(1, 20000) AS n; \
     INSERT INTO arrival (run_id, branch_id, idx, ok, outcome) \
     SELECT md5('r' || n)::uuid, md5('b' || n)::uuid, 0, 1, '{}' FROM generate_series(1, 20000) AS n; \
-    INSERT INTO takeover (run_id, branch_id, epoch, commit_no, at, engine, node, events) \
-    SELECT md5('r' || n)::uuid, md5('b' || n)::uuid, 1, 1, n, 'e', '/', '[]' \
+    INSERT INTO takeover (run_id, branch_id, incarnation, epoch, commit_no, at, engine, node, events) \
+    SELECT md5('r' || n)::uuid, md5('b' || n)::uuid, md5('e' || n % 35)::uuid, 1, 1, n, 'e', '/', '[]' \
     FROM generate_series(1, 20000) AS n";
 
 /// Types of the arrays that only a statement's use tells.
@@ -134,16 +134,17 @@ fn statements() -> BTreeMap<&'static str, String> {
         ("owned", branches::OWNED),
         ("branches of run", branches::OF_RUN),
         ("history of run", history::OF_RUN),
+        ("takeovers", history::TAKEOVERS),
         ("remove poisoned", takeover::REMOVE),
         ("fan out", signal::FAN_OUT_INBOX),
         ("request", submit::RUN_OF_REQUEST),
         ("state of run", signal::STATE_OF_RUN),
         ("consume", signal::CONSUME),
-        ("members", members::MEMBERS),
         ("schedules", definitions::SCHEDULES),
     ];
     let mut all: BTreeMap<&'static str, String> = BTreeMap::new();
     all.extend(fixed.map(|(name, text)| (name, text.to_owned())));
+    all.insert("members", members::members_text());
     all.insert("show run", format!("{} WHERE id = ?", runs::SHOWN));
     all.insert("list", runs::list_text(&[]));
     all.insert("list open", runs::list_text(&[RunState::Running]));

@@ -7,7 +7,7 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Mutex, oneshot};
 
-use super::{Conn, Opener, thread};
+use super::{Conn, Opener, thread, within_patience};
 use crate::error::{Blame, Fail};
 
 const THREADS: usize = 2;
@@ -58,7 +58,15 @@ impl Readers {
 async fn run(mut opener: Opener, looks: Arc<Mutex<UnboundedReceiver<Look>>>) {
     let mut conn: Option<Conn> = None;
     loop {
-        let look = looks.lock().await.recv().await;
+        let next = async { looks.lock().await.recv().await };
+        let look = match &conn {
+            Some(_) => within_patience(next).await,
+            None => Some(next.await),
+        };
+        let Some(look) = look else {
+            conn = None;
+            continue;
+        };
         let Some(look) = look else { return };
         if conn.is_none() {
             match opener.open_to_read().await {

@@ -18,7 +18,7 @@ use flux_core::ports::members::{Joined, Member, Members, NewMember, Takeover};
 use flux_core::ports::operations::{Operated, Operations, Recovery};
 use flux_core::ports::runs::{
     BranchRecord, Event, FailoverRecord, HistoryRecord, NewRun, RunFilter, RunRecord, Runs,
-    Signalled, Submitted,
+    Signalled, Submitted, TakeoverRecord,
 };
 
 use super::Opener;
@@ -89,9 +89,10 @@ impl Branches for Store {
     }
 
     async fn owned(&self, owner: Incarnation) -> Result<Vec<(BranchId, Fence)>, Error> {
-        self.readers
-            .read(async move |conn: &mut super::Conn| branches::owned(conn, owner).await)
-            .await
+        match self.writer.write(Write::Owned(owner)).await? {
+            Answer::Owned(owned) => Ok(owned),
+            _ => unexpected(),
+        }
     }
 }
 
@@ -138,6 +139,12 @@ impl Runs for Store {
     async fn failovers(&self, limit: u32) -> Result<Vec<FailoverRecord>, Error> {
         self.readers
             .read(async move |conn: &mut super::Conn| history::failovers(conn, limit).await)
+            .await
+    }
+
+    async fn takeovers(&self, from: Incarnation, limit: u32) -> Result<Vec<TakeoverRecord>, Error> {
+        self.readers
+            .read(async move |conn: &mut super::Conn| history::takeovers(conn, from, limit).await)
             .await
     }
 }
@@ -196,9 +203,10 @@ impl Definitions for Store {
     }
 
     async fn schedules(&self) -> Result<Vec<ScheduleRecord>, Error> {
-        self.readers
-            .read(async move |conn: &mut super::Conn| definitions::schedules(conn).await)
-            .await
+        match self.writer.write(Write::Schedules).await? {
+            Answer::Schedules(schedules) => Ok(schedules),
+            _ => unexpected(),
+        }
     }
 
     async fn fire(&self, firing: Firing) -> Result<bool, Error> {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flux_core::clock::Timestamp;
-use flux_core::ids::{Incarnation, RunId};
+use flux_core::ids::{BranchId, Incarnation, RunId};
 use flux_core::ports::Error;
-use flux_core::ports::branches::{ClaimRequest, Claims, Commit, Committed, Release};
-use flux_core::ports::definitions::{Firing, NewDefinition};
+use flux_core::ports::branches::{ClaimRequest, Claims, Commit, Committed, Fence, Release};
+use flux_core::ports::definitions::{Firing, NewDefinition, ScheduleRecord};
 use flux_core::ports::members::{Joined, Member, NewMember, Takeover};
 use flux_core::ports::operations::{Operated, Recovery};
 use flux_core::ports::runs::{Event, NewRun, Signalled, Submitted};
@@ -20,7 +20,8 @@ use tokio::sync::oneshot;
 
 use super::queries::effects::Effects;
 use super::queries::{
-    claim, commit, definitions, members, operations, prune, release, signal, submit, takeover,
+    branches, claim, commit, definitions, members, operations, prune, release, signal, submit,
+    takeover,
 };
 use super::{Conn, Opener, batch, lock, thread};
 use crate::error::{Blame, Fail};
@@ -32,9 +33,12 @@ const TICK: usize = 1_000;
 /// Times a tick is tried while others are in its way; each waits for their lock a while.
 const TRIES: u32 = 3;
 
-/// A change to make; applied again as it is when its transaction was rolled back.
+/// A change to make; applied again as it is when its transaction was rolled back. What engines ask
+/// for all the time travels along: readers are for people, and rest when nobody looks.
 pub(crate) enum Write {
     Claim(ClaimRequest),
+    Owned(Incarnation),
+    Schedules,
     Commit(Box<Commit>),
     Release(Box<Release>),
     Submit(Vec<NewRun>),
@@ -67,6 +71,8 @@ pub(crate) enum Write {
 /// What came of it.
 pub(crate) enum Answer {
     Claims(Claims),
+    Owned(Vec<(BranchId, Fence)>),
+    Schedules(Vec<ScheduleRecord>),
     Committed(Committed),
     Yes(bool),
     Submitted(Vec<Submitted>),
@@ -249,6 +255,8 @@ async fn all(
 async fn one(conn: &mut Conn, write: &Write) -> Result<Answer, Fail> {
     Ok(match write {
         Write::Claim(request) => Answer::Claims(claim::claim(conn, request).await?),
+        Write::Owned(owner) => Answer::Owned(branches::owned(conn, *owner).await?),
+        Write::Schedules => Answer::Schedules(definitions::schedules(conn).await?),
         Write::Commit(c) => Answer::Committed(commit::commit(conn, c).await?),
         Write::Release(r) => {
             let mut fx = Effects::at(r.now);

@@ -50,5 +50,8 @@ pub(crate) const FREE: &str = "\
 pub(crate) const CONVICT: &str = "\
     UPDATE member SET state = 2 WHERE incarnation = ? AND heartbeat_seq = ? AND state <> 2";
 
+/// The time by the clock of the machine, which is all that there is: microseconds.
+pub(crate) const NOW: &str = "CAST(unixepoch('subsec') * 1000000 AS INTEGER)";
+
 /// Whether a member may claim. Value: member.
 pub(crate) const ALIVE: &str = "SELECT state FROM member WHERE incarnation = ? AND state = 0";

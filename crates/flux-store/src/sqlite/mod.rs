@@ -41,6 +41,11 @@ impl SqliteStore {
     }
 }
 
+/// Connections cost little: a reader keeps its own.
+async fn within_patience<T>(next: impl Future<Output = T>) -> Option<T> {
+    Some(next.await)
+}
+
 /// Statements run inline: neither a timer nor the network is waited for.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().build()

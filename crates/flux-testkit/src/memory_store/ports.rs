@@ -14,7 +14,7 @@ use flux_core::ports::definitions::{
 use flux_core::ports::members::{Joined, Member, MemberState, Members, NewMember, Takeover};
 use flux_core::ports::runs::{
     BranchRecord, Event, FailoverRecord, HistoryRecord, NewRun, RunFilter, RunRecord, Runs,
-    Signalled, Submitted,
+    Signalled, Submitted, TakeoverRecord,
 };
 
 use super::MemoryStore;
@@ -80,6 +80,10 @@ impl Runs for MemoryStore {
         let newest = state.failovers.iter().rev().take(limit as usize);
         Ok(newest.cloned().collect())
     }
+
+    async fn takeovers(&self, from: Incarnation, limit: u32) -> Result<Vec<TakeoverRecord>, Error> {
+        Ok(self.lock().show_takeovers(from, limit))
+    }
 }
 
 #[async_trait]
@@ -119,11 +123,7 @@ impl Members for MemoryStore {
     }
 
     async fn heartbeat(&self, me: Incarnation, now: Timestamp) -> Result<bool, Error> {
-        Ok(self.lock().living(me).is_some_and(|member| {
-            member.heartbeat_seq += 1;
-            member.heartbeat_at = now;
-            true
-        }))
+        Ok(self.lock().heartbeat(me, now))
     }
 
     async fn members(&self) -> Result<Vec<Member>, Error> {

@@ -16,7 +16,8 @@ const REFUSED: &[u8] = b"N";
 const BUFFER: usize = 16 * 1024;
 
 /// Accepts connections until it is told to stop; then all of them end with it.
-pub(super) async fn serve(listener: TcpListener, target: Target, rules: Arc<Rules>) {
+pub(super) async fn serve(listener: std::net::TcpListener, target: Target, rules: Arc<Rules>) {
+    let listener = TcpListener::from_std(listener).expect("a runtime, and a socket for it");
     let mut now = rules.watch();
     loop {
         let accepted = tokio::select! {

@@ -15,11 +15,10 @@ mod rules;
 pub use rules::{Commits, Counts, Cut, Direction};
 
 use rules::Rules;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::runtime;
 
 /// A running proxy on 127.0.0.1; dropping it closes everything.
@@ -62,18 +61,22 @@ impl Proxy {
             host_and_port,
             protocol,
         };
-        let runtime = runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.expect("a runtime");
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"));
-        let listener = listener.expect("a free port");
+        // Bound here, so that clients can come at once; a test may itself run in a runtime, so ours
+        // is made by the thread.
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.set_nonblocking(true).expect("a new socket");
         let address = listener.local_addr().expect("a bound listener");
         let rules = Arc::new(Rules::default());
         let serve = connection::serve(listener, target.clone(), Arc::clone(&rules));
+        let thread = std::thread::spawn(move || {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(serve);
+        });
         Proxy {
             address,
             target,
             rules,
-            thread: Some(std::thread::spawn(move || runtime.block_on(serve))),
+            thread: Some(thread),
         }
     }
 

@@ -40,6 +40,12 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
         .id
         .clone()
         .unwrap_or_else(|| Uuid::now_v7().to_string());
+    for (what, text) in [("the type", &args.kind), ("--id", &id)] {
+        if !Event::is_attribute(text) {
+            let message = format!("{what} must be {}", Event::ATTRIBUTE);
+            return Err(Failure::new(2, message).help("for example com.example.approved"));
+        }
+    }
     let source = "flux:/cli".to_owned();
     let json = serde_json::json!({
         "specversion": "1.0",

@@ -1,6 +1,6 @@
 //! Engines that are frozen (SIGSTOP), as by a pause of their machine, and wake up.
 
-use crate::{PATIENCE, Store, cluster, of, on_both_stores, wait_for_traces, written};
+use crate::{PATIENCE, Store, check, cluster, of, on_both_stores, wait_for_traces, written};
 use flux_testkit::{Witness, alive, shell_task, wait_until};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ fn process_1a03_a_zombie_changes_nothing(store: Store) {
     let first = cluster.start("first");
     // Without breaks: only its trust, not a commit, keeps the zombie from the next action.
     let tasks: String = ["a", "b", "c", "d"]
-        .map(|name| shell_task(name, &format!("{}; sleep 0.3", witness.command())))
+        .map(|name| shell_task(name, &witness.around("sleep 0.3")))
         .concat();
     let run = cluster.submit_with("zombie", "marked", &tasks, 1).remove(0);
     wait_for_traces(&witness, "a", 1);
@@ -34,14 +34,15 @@ fn process_1a03_a_zombie_changes_nothing(store: Store) {
     );
     assert_eq!(of(&traces, "d").len(), 1);
     assert_eq!(witness.stale(), []);
+    check(&cluster, Some(&witness));
 }
 
 fn process_1a04_a_short_freeze_is_no_failover(store: Store) {
     let (cluster, witness) = (store.cluster("+9s"), Witness::new());
     let first = cluster.start("first");
     let _second = cluster.start("second");
-    let tasks = shell_task("a", &format!("{}; sleep 1", witness.command()))
-        + &shell_task("b", &witness.command());
+    let tasks =
+        shell_task("a", &witness.around("sleep 1")) + &shell_task("b", &witness.around("true"));
     let run = cluster.submit("short", &tasks, 1).remove(0);
     wait_for_traces(&witness, "a", 1);
     first.stop();
@@ -53,6 +54,7 @@ fn process_1a04_a_short_freeze_is_no_failover(store: Store) {
     cluster.wait_for_state(&run, "completed");
     assert_eq!(cluster.failovers(), [] as [serde_json::Value; 0]);
     assert!(witness.duplicates().is_empty(), "{:?}", witness.traces());
+    check(&cluster, Some(&witness));
 }
 
 fn process_1a16_children_die_at_the_deadline_while_their_engine_is_still_frozen(store: Store) {
@@ -84,22 +86,24 @@ fn process_1a16_children_die_at_the_deadline_while_their_engine_is_still_frozen(
     engine.cont();
     // Their death was no fault of the action: it runs again.
     cluster.wait_for_state(&run, "completed");
+    check(&cluster, None);
 }
 
 #[test]
 fn process_1a16_heartbeats_keep_children_alive_past_many_windows() {
     let (cluster, witness) = (cluster("+1s"), Witness::new());
     let _engine = cluster.start("one");
-    let task = format!("{}; sleep 4; {}", witness.command(), witness.command());
+    let task = witness.around("sleep 4");
     let run = cluster
         .submit("long", &shell_task("long", &task), 1)
         .remove(0);
     cluster.wait_for_state(&run, "completed");
-    let epochs: Vec<_> = witness.traces().iter().map(|trace| trace.epoch).collect();
+    let epochs: Vec<_> = witness.marks().iter().map(|mark| mark.epoch).collect();
     // A starved machine may lose a heartbeat and run it again; the last attempt was whole.
     assert_eq!(
         epochs[epochs.len() - 2..][0],
         epochs[epochs.len() - 1],
         "{epochs:?}"
     );
+    check(&cluster, Some(&witness));
 }

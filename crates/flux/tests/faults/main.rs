@@ -12,9 +12,11 @@ mod kill;
 mod places;
 mod poison;
 mod restart;
+mod watching;
 mod windows;
 
-use flux_testkit::{Cluster, Trace, Witness, wait_until};
+use flux_testkit::history::Rules;
+use flux_testkit::{Cluster, Mark, Witness, wait_until};
 
 /// Longest wait for anything.
 const PATIENCE: std::time::Duration = flux_testkit::PATIENCE;
@@ -66,13 +68,31 @@ fn cluster(window: &str) -> Cluster {
 fn stuck_once(witness: &Witness, cluster: &Cluster) -> String {
     let marker = cluster.directory().join("began");
     let marker = marker.display();
-    let trace = witness.command();
+    let (once, begin, work) = (
+        witness.around("true"),
+        witness.command(),
+        witness.for_ever(),
+    );
     // The marker first: it must be there whenever there is a trace.
-    format!("if [ -e '{marker}' ]; then {trace}; else touch '{marker}'; {trace}; sleep 300; fi")
+    format!("if [ -e '{marker}' ]; then {once}; else touch '{marker}'; {begin}; {work}; fi")
+}
+
+/// How every test ends: with what must hold whatever happened in it.
+#[track_caller]
+fn check(cluster: &Cluster, witness: Option<&Witness>) {
+    check_by(cluster, witness, &Rules::default());
+}
+
+/// The same, by other rules.
+#[track_caller]
+fn check_by(cluster: &Cluster, witness: Option<&Witness>, rules: &Rules) {
+    let report = cluster.evidence(witness).check(rules);
+    eprintln!("{report}");
+    report.assert();
 }
 
 /// The traces of one task.
-fn of<'t>(traces: &'t [Trace], task: &str) -> Vec<&'t Trace> {
+fn of<'t>(traces: &'t [Mark], task: &str) -> Vec<&'t Mark> {
     let end = format!("/{task}");
     traces
         .iter()

@@ -1,6 +1,6 @@
 //! How many engines there may be.
 
-use crate::{PATIENCE, Store, on_both_stores};
+use crate::{PATIENCE, Store, check, on_both_stores};
 use flux_testkit::{shell_task, wait_until};
 
 on_both_stores!(
@@ -33,6 +33,7 @@ fn process_1b31_the_engine_too_many_is_refused_and_a_higher_limit_lets_it_in(sto
     for run in cluster.submit("work", &shell_task("x", "true"), 5) {
         cluster.wait_for_state(&run, "completed");
     }
+    check(&cluster, None);
 }
 
 fn process_1b31_places_of_dead_engines_do_not_shut_the_living_out(store: Store) {
@@ -52,4 +53,5 @@ fn process_1b31_places_of_dead_engines_do_not_shut_the_living_out(store: Store) 
     engine.restart();
     engine.terminate();
     engine.wait(PATIENCE);
+    check(&cluster, None);
 }

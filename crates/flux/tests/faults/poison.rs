@@ -1,6 +1,6 @@
 //! Runs that take their engine down, and actions that only fail.
 
-use crate::{PATIENCE, Store, cluster, on_both_stores};
+use crate::{PATIENCE, Store, check, cluster, on_both_stores};
 use flux_testkit::{shell_task, wait_until};
 
 on_both_stores!(process_1a09_a_run_that_kills_its_engines_is_stopped_and_others_are_not_touched,);
@@ -35,6 +35,7 @@ fn process_1a09_a_run_that_kills_its_engines_is_stopped_and_others_are_not_touch
         cluster.wait_for_state(&run, "completed");
     }
     assert!(engine.runs());
+    check(&cluster, None);
 }
 
 #[test]
@@ -70,4 +71,5 @@ fn process_1a08_failing_actions_fail_their_run_alone() {
     cluster.wait_for_state(&good[0], "completed");
     assert!(engine.runs());
     assert_eq!(cluster.failovers(), [] as [serde_json::Value; 0]);
+    check(&cluster, None);
 }

@@ -1,8 +1,8 @@
 //! Engines that end and come back, in good order and in bad.
 
-use crate::{PATIENCE, Store, of, on_both_stores, stuck_once, wait_for_traces};
+use crate::{PATIENCE, Store, check, of, on_both_stores, stuck_once, wait_for_traces};
+use flux_testkit::history::now;
 use flux_testkit::{Witness, shell_task, wait_until};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 on_both_stores!(
     process_1a17_two_engines_with_one_name_are_two_engines,
@@ -11,18 +11,6 @@ on_both_stores!(
     process_1a21_after_all_engines_died_the_next_one_waits_a_window_and_loses_nothing,
     process_1a22_a_clean_restart_waits_for_nothing,
 );
-
-/// As the witness reads it.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "to compare with what the actions wrote"
-)]
-fn now() -> u128 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_nanos()
-}
 
 fn process_1a17_two_engines_with_one_name_are_two_engines(store: Store) {
     let cluster = store.cluster("+2s");
@@ -39,6 +27,7 @@ fn process_1a17_two_engines_with_one_name_are_two_engines(store: Store) {
         cluster.failovers().len() == 1
     });
     assert_eq!(cluster.members().len(), 1);
+    check(&cluster, None);
 }
 
 fn process_1a18_a_crash_loop_waits_for_the_window_like_anybody(store: Store) {
@@ -60,20 +49,21 @@ fn process_1a18_a_crash_loop_waits_for_the_window_like_anybody(store: Store) {
     assert_eq!(before.key, after.key);
     // The last incarnation watched for a whole window before it judged the first.
     assert!(
-        after.time - last_start > 1_800_000_000,
+        after.at - last_start > 1_800_000_000,
         "{}",
-        after.time - last_start
+        after.at - last_start
     );
     wait_until("all its earlier lives are put away", PATIENCE, || {
         cluster.members().len() == 1
     });
+    check(&cluster, Some(&witness));
 }
 
 fn process_1a19_a_drain_hands_over_at_once(store: Store) {
     let (cluster, witness) = (store.cluster("+1H"), Witness::new());
     let mut first = cluster.start("first");
-    let tasks = shell_task("a", &format!("{}; sleep 1", witness.command()))
-        + &shell_task("b", &witness.command());
+    let tasks =
+        shell_task("a", &witness.around("sleep 1")) + &shell_task("b", &witness.around("true"));
     let run = cluster.submit("drain", &tasks, 1).remove(0);
     wait_for_traces(&witness, "a", 1);
     let _second = cluster.start("second");
@@ -83,6 +73,7 @@ fn process_1a19_a_drain_hands_over_at_once(store: Store) {
     assert!(witness.duplicates().is_empty(), "{:?}", witness.traces());
     assert_eq!(cluster.failovers(), [] as [serde_json::Value; 0]);
     assert_eq!(cluster.members().len(), 1, "it has left");
+    check(&cluster, Some(&witness));
 }
 
 fn process_1a21_after_all_engines_died_the_next_one_waits_a_window_and_loses_nothing(store: Store) {
@@ -103,16 +94,17 @@ fn process_1a21_after_all_engines_died_the_next_one_waits_a_window_and_loses_not
     let traces = witness.traces();
     let again = of(&traces, "b")[1];
     assert!(
-        again.time - restarted > 1_800_000_000,
+        again.at - restarted > 1_800_000_000,
         "it watched a window first"
     );
+    check(&cluster, Some(&witness));
 }
 
 fn process_1a22_a_clean_restart_waits_for_nothing(store: Store) {
     let (cluster, witness) = (store.cluster("+1H"), Witness::new());
     let mut engine = cluster.start("one");
-    let tasks = shell_task("a", &format!("{}; sleep 0.5", witness.command()))
-        + &shell_task("b", &witness.command());
+    let tasks =
+        shell_task("a", &witness.around("sleep 0.5")) + &shell_task("b", &witness.around("true"));
     let runs = cluster.submit("clean", &tasks, 4);
     wait_for_traces(&witness, "a", 1);
     engine.terminate();
@@ -122,4 +114,5 @@ fn process_1a22_a_clean_restart_waits_for_nothing(store: Store) {
         cluster.wait_for_state(run, "completed");
     }
     assert!(witness.duplicates().is_empty(), "{:?}", witness.traces());
+    check(&cluster, Some(&witness));
 }

@@ -1,6 +1,9 @@
 //! Failover time windows: different ones, and absurd ones.
 
-use crate::{PATIENCE, Store, cluster, of, on_both_stores, stuck_once, wait_for_traces};
+use crate::{
+    PATIENCE, Store, check, check_by, cluster, of, on_both_stores, stuck_once, wait_for_traces,
+};
+use flux_testkit::history::Rules;
 use flux_testkit::{Witness, shell_task, wait_until};
 use std::time::{Duration, Instant};
 
@@ -33,6 +36,7 @@ fn process_1b29_each_engine_is_judged_by_its_own_window(store: Store) {
     quick.kill9();
     cluster.wait_for_state(&run, "completed");
     assert_eq!(cluster.failovers()[0]["engine"], "quick");
+    check(&cluster, Some(&witness));
 }
 
 #[test]
@@ -63,4 +67,5 @@ fn process_1b30_ten_years_are_no_failover(store: Store) {
     }
     assert_eq!(cluster.show(&run)["state"], "running");
     assert_eq!(of(&witness.traces(), "b").len(), 1);
+    check_by(&cluster, Some(&witness), &Rules::unfinished(&[run]));
 }

@@ -8,7 +8,8 @@ CREATE TABLE cluster (
 );
 INSERT INTO cluster (id, cluster_id) VALUES (1, gen_random_uuid());
 
--- state: 0 alive, 1 draining, 2 dead
+-- state: 0 alive, 1 draining, 2 dead. heartbeat_at is told by the engine's clock, heartbeat_db_at by
+-- that of the database; they are shown, never judged by. pool '' is the common one.
 CREATE TABLE member (
     incarnation UUID PRIMARY KEY,
     name TEXT COLLATE "C" NOT NULL,
@@ -16,17 +17,23 @@ CREATE TABLE member (
     heartbeat_seq BIGINT NOT NULL,
     state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 2),
     heartbeat_at BIGINT NOT NULL,
+    heartbeat_db_at BIGINT NOT NULL,
     started_at BIGINT NOT NULL,
     host TEXT NOT NULL,
     pid BIGINT NOT NULL,
-    version TEXT NOT NULL
+    version TEXT NOT NULL,
+    pool TEXT COLLATE "C" NOT NULL,
+    concurrency BIGINT NOT NULL
 ) WITH (fillfactor = 50);
 
 CREATE TABLE failover (
     seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     incarnation UUID NOT NULL UNIQUE,
     name TEXT NOT NULL,
+    heartbeat_seq BIGINT NOT NULL,
+    heartbeat_at BIGINT NOT NULL,
     convicted_by UUID NOT NULL,
+    convicted_by_name TEXT NOT NULL,
     at BIGINT NOT NULL,
     evidence TEXT NOT NULL,
     branches BIGINT NOT NULL
@@ -148,9 +155,11 @@ CREATE TABLE history (
     PRIMARY KEY (run_id, branch_id, commit_no)
 );
 
+-- incarnation: the dead engine; none where an operator sent the branch back.
 CREATE TABLE takeover (
     run_id UUID NOT NULL,
     branch_id UUID NOT NULL,
+    incarnation UUID,
     epoch BIGINT NOT NULL,
     commit_no BIGINT NOT NULL,
     at BIGINT NOT NULL,
@@ -159,6 +168,7 @@ CREATE TABLE takeover (
     events TEXT NOT NULL,
     PRIMARY KEY (run_id, branch_id, epoch)
 );
+CREATE INDEX takeover_of_engine ON takeover (incarnation, at) WHERE incarnation IS NOT NULL;
 
 -- A consumed signal's number never comes again, waits compare with it. Within a run the numbers are
 -- in the order of the commits: a transaction takes the run's row before it takes a number.

@@ -15,8 +15,9 @@ use crate::error::Fail;
 use crate::sql::sql;
 
 pub(crate) const RECORD: &str = "\
-    INSERT INTO takeover (run_id, branch_id, epoch, commit_no, engine, at, node, events) \
-    SELECT ?, ?, ?, ?, name, ?, ?, ? FROM member WHERE incarnation = ?";
+    INSERT INTO takeover (run_id, branch_id, epoch, commit_no, incarnation, engine, at, node, \
+        events) \
+    SELECT ?, ?, ?, ?, incarnation, name, ?, ?, ? FROM member WHERE incarnation = ?";
 pub(crate) const COUNT: &str = "UPDATE failover SET branches = branches + ? WHERE incarnation = ?";
 pub(crate) const REMOVE: &str = "\
     DELETE FROM branch WHERE id = ? \
@@ -65,7 +66,10 @@ async fn record(
     };
     let (branch, run) = (at.id("id", &id)?, at.id("run_id", &run)?);
     let poisoned = lost >= i64::from(poison_limit);
-    let event = serde_json::json!([{"type": "takeover", "lost": lost, "poisoned": poisoned}]);
+    let from = dead.to_string();
+    let event = serde_json::json!([
+        {"type": "takeover", "from": from, "lost": lost, "poisoned": poisoned}
+    ]);
     sql(RECORD)
         .id(run)
         .id(branch)

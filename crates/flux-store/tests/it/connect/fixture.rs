@@ -14,7 +14,7 @@ pub fn address(url: &str) -> Address {
 }
 
 pub async fn try_connect(url: &str) -> Result<Connected, ConnectError> {
-    connect(&address(url), &Session::default()).await
+    connect(&address(url), &Session::default(), |_| Ok(())).await
 }
 
 pub async fn open(url: &str) -> Connected {

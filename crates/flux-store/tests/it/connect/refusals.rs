@@ -75,7 +75,7 @@ async fn a_server_that_is_away_frozen_or_unknown_may_come_back() {
         deadline: Duration::from_millis(300),
         ..Session::default()
     };
-    let Err(silent) = connect(&address(&url), &session).await else {
+    let Err(silent) = connect(&address(&url), &session, |_| Ok(())).await else {
         panic!("a frozen server cannot answer");
     };
     assert_eq!(only(&silent), Reason::Silent, "{silent}");
@@ -129,7 +129,7 @@ async fn a_try_that_was_given_up_leaves_no_connection_behind() {
         deadline: Duration::from_millis(200),
         ..Session::default()
     };
-    let given_up = connect(&address(&url), &session).await;
+    let given_up = connect(&address(&url), &session, |_| Ok(())).await;
     assert!(given_up.is_err_and(|error| error.reasons().eq([Reason::Silent])));
     let seen = tokio::time::timeout(Duration::from_secs(20), server).await;
     seen.expect("the server sees the end").expect("it does");

@@ -40,6 +40,8 @@ async fn join(bench: &Bench) -> Result<Incarnation, Failure> {
         host: String::new(),
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        pool: None,
+        concurrency: 1,
     };
     let me = member.incarnation;
     let members = bench.store.members();

@@ -1,7 +1,7 @@
 //! What must hold in every history, whatever the fault was.
 
 use flux_testkit::postgres::Endpoint;
-use flux_testkit::{Trace, Witness, wait_until};
+use flux_testkit::{Mark, Witness, wait_until};
 use std::collections::BTreeMap;
 
 use crate::PATIENCE;
@@ -58,7 +58,7 @@ pub struct Truth {
     /// The highest epoch of any commit: 1 when no branch changed hands.
     pub highest_epoch: u32,
     /// What the actions left.
-    pub traces: Vec<Trace>,
+    pub traces: Vec<Mark>,
 }
 
 impl Truth {
@@ -131,7 +131,7 @@ impl Truth {
 
 /// Two steps never share an idempotency key.
 #[track_caller]
-fn keys_name_one_step(traces: &[Trace]) {
+fn keys_name_one_step(traces: &[Mark]) {
     let mut nodes: BTreeMap<&str, &str> = BTreeMap::new();
     for trace in traces {
         let node = nodes.entry(&trace.key).or_insert(&trace.node);
