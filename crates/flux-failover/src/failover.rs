@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flux_core::clock::BootTime;
 use flux_core::host::{Host, within};
 use flux_core::ids::Incarnation;
 use flux_core::ownership::{Observer, Timing, Trust, Verdict};
@@ -88,6 +89,7 @@ impl Failover {
     pub async fn run(mut self, nudge: Arc<Notify>, reports: watch::Sender<Arc<Report>>) {
         let mut failing = false;
         loop {
+            let began = self.host.boot();
             match self.pass().await {
                 Ok(report) => {
                     failing = false;
@@ -102,10 +104,18 @@ impl Failover {
             }
             tokio::select! {
                 biased;
-                () = self.host.sleep(self.timing.observe) => {}
+                () = self.host.sleep(self.pause(began)) => {}
                 () = nudge.notified() => {}
             }
         }
+    }
+
+    /// Until the next pass, of which one begins every interval: a store that answers slowly must not
+    /// make every observation late, or nobody would ever be convicted. A quarter is always left to it.
+    fn pause(&self, began: BootTime) -> Duration {
+        let every = self.timing.observe;
+        let took = self.host.boot().since(began);
+        every.saturating_sub(took).max(every / 4)
     }
 
     /// One pass: observe, plan, execute, report.

@@ -159,3 +159,19 @@ async fn a_short_window_of_another_engine_is_its_own_affair() {
     let convicted: Vec<_> = report.convicted.iter().map(|c| c.who).collect();
     assert_eq!(convicted, vec![long]);
 }
+
+/// Otherwise each answer that takes as long as the interval makes the next observation begin anew.
+#[tokio::test]
+async fn a_slow_answer_does_not_delay_the_next_pass() {
+    let observing = observing().await;
+    let began = observing.clock.boot();
+    let pause = |took: Duration| {
+        let clock = &observing.clock;
+        clock.advance(took.saturating_sub(clock.boot().since(began)));
+        observing.failover.pause(began)
+    };
+    assert_eq!(pause(Duration::ZERO), INTERVAL);
+    assert_eq!(pause(INTERVAL / 3), INTERVAL - INTERVAL / 3);
+    assert_eq!(pause(INTERVAL), INTERVAL / 4, "the store is not flooded");
+    assert_eq!(pause(INTERVAL * 3), INTERVAL / 4);
+}

@@ -120,7 +120,7 @@ fn process_1c38_a_server_frozen_for_1_5_windows_convicts_nobody() {
 /// the others can take over.
 #[test]
 fn process_1a05_a_frozen_engine_holds_no_lock_for_long() {
-    let Some(world) = World::new("+3s") else {
+    let Some(world) = World::new("+6s") else {
         return;
     };
     let frozen = world.cluster.start("frozen");
@@ -128,6 +128,9 @@ fn process_1a05_a_frozen_engine_holds_no_lock_for_long() {
         .map(|n| flux_testkit::shell_task(&format!("s{n}"), &world.witness.command()))
         .collect();
     world.cluster.submit("quick", &tasks, 12);
+    wait_until("it owns them", PATIENCE, || {
+        world.witness.traces().len() > 24
+    });
     // A trigger that is slow makes it likely to be frozen within a transaction.
     world.database.psql(
         "create function flux.slow() returns trigger language plpgsql as \
