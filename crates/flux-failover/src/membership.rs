@@ -119,7 +119,7 @@ struct Duties {
 impl Membership {
     /// Joins as a new incarnation and begins to beat, and to observe the others. While the store
     /// is away it goes on trying. The engine may claim as soon as [`trust`](Self::trust) is
-    /// [`Trust::Full`], which takes one heartbeat.
+    /// [`Trust::Full`](flux_core::ownership::Trust::Full), which takes one heartbeat.
     ///
     /// # Errors
     /// See [`StartError`].
