@@ -5,7 +5,8 @@
 //!   main -> ci ----> process (one cargo command, timed)
 //!            |  \--> tidy    (rules no compiler checks)
 //!            v
-//!           test ---> needs  (what the tests want from the machine)
+//!           test ---> needs     (what the tests want from the machine)
+//!               \---> database  (the server that they share)
 //!   main -> model            (one test binary of flux-core, for longer than in `test`)
 //! ```
 //!
@@ -15,6 +16,7 @@
 #![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
 
 pub mod ci;
+pub mod database;
 pub mod model;
 pub mod needs;
 pub mod process;

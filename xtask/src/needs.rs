@@ -31,7 +31,7 @@ pub enum Otherwise {
     Try(&'static [&'static str], &'static str),
 }
 
-/// Everything the tests of today use. SQLite is bundled and compiled from source: nothing to start.
+/// Everything the tests of today use. SQLite is bundled and compiled from source.
 pub const NEEDS: &[Need] = &[
     Need {
         name: "C compiler",
@@ -48,10 +48,17 @@ pub const NEEDS: &[Need] = &[
         otherwise: Otherwise::GoOn("plain `cargo test` is used"),
     },
     Need {
+        name: "PostgreSQL",
+        purpose: "runs a server for the tests of that store",
+        hint: "apt-get install postgresql",
+        present: flux_testkit_postgres::available,
+        otherwise: Otherwise::Try(&["postgresql"], "the tests on PostgreSQL are skipped"),
+    },
+    Need {
         name: "libfaketime",
         purpose: "gives single engines wrong clocks",
         hint: "apt-get install libfaketime",
-        present: faketime,
+        present: flux_testkit_postgres::faketime_installed,
         otherwise: Otherwise::Try(&["libfaketime"], "the tests of wrong clocks are skipped"),
     },
 ];
@@ -91,16 +98,6 @@ fn go_on(need: &Need, how: &str) {
     );
 }
 
-/// Where Debian and others put the library, for any architecture.
-fn faketime() -> bool {
-    let folders = std::fs::read_dir("/usr/lib")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let mut paths = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
-    paths.any(|path| path.exists())
-}
-
 fn c_compiler() -> bool {
     works(
         std::env::var_os("CC").unwrap_or_else(|| OsString::from("cc")),
@@ -119,10 +116,15 @@ fn install(need: &Need, packages: &[&str]) -> Outcome {
         return Err(missing());
     }
     println!("needs {}: not found, installing {packages:?}", need.name);
-    let mut apt = Command::new("apt-get");
-    apt.env("DEBIAN_FRONTEND", "noninteractive")
-        .args(["install", "--yes", "--quiet"])
-        .args(packages);
+    let apt_get = || {
+        let mut command = Command::new("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    };
+    // A fresh machine has no lists; where they cannot be fetched, old ones may do.
+    let _ = process::run(apt_get().args(["update", "--quiet"]));
+    let mut apt = apt_get();
+    apt.args(["install", "--yes", "--quiet"]).args(packages);
     process::run(&mut apt).map_err(|e| format!("{}; {e}", missing()))?;
     if (need.present)() {
         Ok(())

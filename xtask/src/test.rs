@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::database::Database;
 use crate::needs::{self, NEEDS};
 use crate::process::{self, cargo};
 use crate::{Outcome, needs::nextest};
@@ -46,7 +47,6 @@ impl Options {
 /// A sentence that names the commands that failed, or the need that is not met.
 pub fn run(root: &Path, options: &Options) -> Outcome {
     needs::meet(NEEDS)?;
-    println!("needs a database server: no, SQLite is compiled in");
     for line in skipped(
         root,
         std::env::var_os(CONFORMANCE_VARIABLE).map(PathBuf::from),
@@ -59,10 +59,11 @@ pub fn run(root: &Path, options: &Options) -> Outcome {
         println!("skipped: documentation tests, because the run is narrowed by arguments");
         Ok(())
     };
+    let database = Database::start()?;
     let tests = if nextest() {
-        with_nextest(root, options)
+        with_nextest(root, options, &database)
     } else {
-        with_cargo_test(root, options)
+        with_cargo_test(root, options, &database)
     };
     match (docs, tests) {
         (Err(first), Err(second)) => Err(format!("{first}; {second}")),
@@ -88,23 +89,24 @@ fn documentation_tests(root: &Path, options: &Options) -> Outcome {
     process::run(lock(&mut command, options))
 }
 
-fn with_nextest(root: &Path, options: &Options) -> Outcome {
+fn with_nextest(root: &Path, options: &Options, database: &Database) -> Outcome {
     let mut command = cargo(root);
     command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
     if options.strict {
         command.args(["--profile", "ci"]);
     }
-    process::run(lock(&mut command, options).args(&options.runner_args))
+    lock(&mut command, options).args(&options.runner_args);
+    process::run(database.tell(&mut command))
 }
 
 /// `cargo test` prints one summary per test binary, so we add them up.
-fn with_cargo_test(root: &Path, options: &Options) -> Outcome {
+fn with_cargo_test(root: &Path, options: &Options, database: &Database) -> Outcome {
     let mut command = cargo(root);
     command.args(["test", "--workspace", "--lib", "--bins", "--tests"]);
     command.arg("--no-fail-fast");
     lock(&mut command, options).args(&options.runner_args);
     let mut counts = Counts::default();
-    let outcome = process::run_watched(&mut command, |line| counts.add(line));
+    let outcome = process::run_watched(database.tell(&mut command), |line| counts.add(line));
     println!("{}", counts.summary());
     outcome
 }

@@ -15,6 +15,7 @@ pub mod chart;
 pub mod clock;
 pub mod duration;
 pub mod expr;
+pub mod host;
 pub mod ids;
 pub mod ownership;
 pub mod ports;

@@ -2,12 +2,14 @@
 
 use crate::event::EngineEvent;
 use crate::running::Standing;
+use crate::watch::give_back_strays;
 use crate::worker::{Shop, Worker};
-use flux_core::clock::Timestamp;
+use flux_core::clock::{BootTime, Timestamp};
 use flux_core::ids::Incarnation;
 use flux_core::ports::branches::{ClaimRequest, Claims};
-use flux_failover::TrustHandle;
+use flux_failover::{EVIDENCE, TrustHandle};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -34,25 +36,33 @@ impl Claimer {
         while !self.end.is_cancelled() {
             let pause = self.pass().await;
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = self.shop.nudge.notified() => {}
+                biased;
                 () = self.end.cancelled() => {}
+                () = self.shop.nudge.notified() => {}
+                () = self.shop.host.sleep(pause) => {}
             }
         }
     }
 
     /// One round: claims until there is no slot or no work left; how long to pause then.
     async fn pass(&self) -> Duration {
+        if self.shop.strays.swap(false, Ordering::Relaxed)
+            && let Err(error) = give_back_strays(&self.shop, self.me).await
+        {
+            tracing::debug!("cannot give back what does not run here: {error}");
+        }
         loop {
             // Waiting for the first slot here keeps a full engine from asking the store at all.
-            let Ok(first) = Arc::clone(&self.slots).acquire_owned().await else {
-                return self.poll;
-            };
-            drop(first);
+            tokio::select! {
+                biased;
+                () = self.end.cancelled() => return self.poll,
+                first = Arc::clone(&self.slots).acquire_owned() => drop(first),
+            }
             if self.end.is_cancelled() || self.shop.running.standing() != Standing::Full {
                 return self.poll.min(Duration::from_millis(100));
             }
             let free = self.slots.available_permits().clamp(1, BATCH);
+            let asked = self.shop.host.boot();
             let claims = match self.claim(free).await {
                 Ok(claims) => claims,
                 Err(error) => {
@@ -61,7 +71,7 @@ impl Claimer {
                 }
             };
             let (taken, next_due) = (claims.branches.len(), claims.next_due);
-            self.hand_out(claims);
+            self.hand_out(claims, asked);
             if taken < free {
                 return self.pause(next_due);
             }
@@ -73,14 +83,14 @@ impl Claimer {
             owner: self.me,
             limit: free as u32,
             pool: self.pool.clone(),
-            now: self.shop.clock.now(),
+            now: self.shop.host.now(),
             // On its last chance before the poison limit.
             alone_from: self.poison_limit.saturating_sub(1).max(1),
         };
         self.shop.branches.claim(request).await
     }
 
-    fn hand_out(&self, claims: Claims) {
+    fn hand_out(&self, claims: Claims, asked: BootTime) {
         for claimed in claims.branches {
             // Only this task takes slots, so that there are as many as were free above.
             let slot = Arc::clone(&self.slots).try_acquire_owned().ok();
@@ -90,20 +100,29 @@ impl Claimer {
                 branch,
                 lost: claimed.lost,
             };
-            let _listeners = self.shop.events.send(event);
+            self.shop.events.tell(event);
+            tracing::debug!(
+                target: EVIDENCE, event = "claimed", engine.id = %self.me, run.id = %run,
+                branch.id = %branch, epoch = claimed.fence.epoch.get(),
+                commit_no = claimed.fence.commit_no.get(), lost = claimed.lost,
+                asked_ns = asked.as_nanos(), boot_ns = self.shop.host.boot().as_nanos(),
+                "claimed a branch"
+            );
             let (entry, stop) = self.shop.running.enter(branch, claimed.fence.epoch);
             let shop = Arc::clone(&self.shop);
             let worker = Worker::new(shop, claimed, stop, self.trust.clone());
-            self.workers.spawn(async move {
+            let work = async move {
                 worker.drive().await;
                 drop(entry);
                 drop(slot);
-            });
+            };
+            let work = self.workers.track_future(work);
+            self.shop.host.spawn(Box::pin(work));
         }
     }
 
     fn pause(&self, next_due: Option<Timestamp>) -> Duration {
-        let now = self.shop.clock.now();
+        let now = self.shop.host.now();
         match next_due {
             // At least a millisecond: a due time that passed meanwhile is found by the next claim.
             Some(due) => due.since(now).clamp(Duration::from_millis(1), self.poll),

@@ -1,27 +1,24 @@
 //! One engine: membership, claimer, workers and passes, from its start to its drain.
 
-use crate::action::Actions;
+use crate::action::{Actions, Perform};
 use crate::charts::Charts;
 use crate::claimer::Claimer;
 use crate::config::{Config, Stores};
-use crate::event::EngineEvent;
+use crate::event::{EngineEvent, Events};
 use crate::running::{Running, Standing};
 use crate::schedules::Schedules;
 use crate::watch::Watch;
 use crate::worker::Shop;
 use flux_core::chart::Compiler;
-use flux_core::clock::Clock;
+use flux_core::host::{Host, within};
 use flux_core::ids::Incarnation;
 use flux_core::ownership::{Timing, Trust};
-use flux_failover::{Membership, TrustHandle};
+use flux_failover::{EVIDENCE, Membership, TrustHandle};
 use std::sync::Arc;
-use tokio::sync::{Notify, Semaphore, broadcast};
-use tokio::task::JoinHandle;
+use std::sync::atomic::AtomicBool;
+use tokio::sync::{Notify, Semaphore, broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-/// Events kept for a slow listener.
-const EVENTS: usize = 65_536;
 
 /// Why an engine did not start.
 #[derive(Debug, thiserror::Error)]
@@ -39,12 +36,13 @@ pub struct Engine {
     shop: Arc<Shop>,
     end: CancellationToken,
     drain: CancellationToken,
-    keeper: Option<JoinHandle<()>>,
+    /// Answers when the keeper has come to its end.
+    ended: oneshot::Receiver<()>,
     incarnation: Incarnation,
 }
 
 impl Engine {
-    /// Joins the cluster and begins to claim.
+    /// Joins the cluster and begins to claim, with the real actions.
     ///
     /// # Errors
     /// When a setting is wrong or the cluster is full.
@@ -52,23 +50,39 @@ impl Engine {
         config: Config,
         stores: Stores,
         compiler: Arc<dyn Compiler>,
-        clock: Arc<dyn Clock>,
+        host: Arc<dyn Host>,
     ) -> Result<Engine, StartError> {
         let mut actions = config.actions.clone();
         let timing = Timing::of(config.window);
         actions.kill_grace = actions.kill_grace.min(timing.dead_line - timing.kill_at);
-        let (events, _) = broadcast::channel(EVENTS);
+        let actions = Actions::new(actions).map_err(StartError::Actions)?;
+        let started = Engine::start_with(config, stores, compiler, Arc::new(actions), host);
+        Ok(started.await?)
+    }
+
+    /// The same with other actions, whose settings are then not looked at.
+    ///
+    /// # Errors
+    /// When the cluster is full.
+    pub async fn start_with(
+        config: Config,
+        stores: Stores,
+        compiler: Arc<dyn Compiler>,
+        actions: Arc<dyn Perform>,
+        host: Arc<dyn Host>,
+    ) -> Result<Engine, flux_failover::StartError> {
         let shop = Arc::new(Shop {
             branches: Arc::clone(&stores.branches),
             charts: Charts::new(Arc::clone(&stores.definitions), compiler),
-            actions: Actions::new(actions).map_err(StartError::Actions)?,
-            clock: Arc::clone(&clock),
-            events,
+            actions,
+            host: Arc::clone(&host),
+            events: Events::default(),
             nudge: Notify::new(),
             running: Running::new(),
+            strays: AtomicBool::new(false),
             version: config.version,
         });
-        let membership = join(&config, &stores, &clock).await?;
+        let membership = join(&config, &stores, &host).await?;
         let incarnation = membership.incarnation();
         let (end, drain) = (CancellationToken::new(), CancellationToken::new());
         let keeper = Keeper {
@@ -79,12 +93,16 @@ impl Engine {
             end: end.clone(),
             drain: drain.clone(),
         };
-        let keeper = Some(tokio::spawn(keeper.keep(membership)));
+        let (at_the_end, ended) = oneshot::channel();
+        host.spawn(Box::pin(async move {
+            keeper.keep(membership).await;
+            let _nobody_waits = at_the_end.send(());
+        }));
         Ok(Engine {
             shop,
             end,
             drain,
-            keeper,
+            ended,
             incarnation,
         })
     }
@@ -110,10 +128,8 @@ impl Engine {
     /// Actions that go on for longer than the drain time-out are stopped.
     pub async fn drain(mut self) {
         self.drain.cancel();
-        if let Some(keeper) = self.keeper.take()
-            && let Err(error) = keeper.await
-        {
-            tracing::error!("the engine ended with an error: {error}");
+        if (&mut self.ended).await.is_err() {
+            tracing::error!("the engine did not come to its end: it panicked");
         }
     }
 }
@@ -128,7 +144,7 @@ impl Drop for Engine {
 async fn join(
     config: &Config,
     stores: &Stores,
-    clock: &Arc<dyn Clock>,
+    host: &Arc<dyn Host>,
 ) -> Result<Membership, flux_failover::StartError> {
     let system = rustix::system::uname();
     let membership = flux_failover::Config {
@@ -137,10 +153,12 @@ async fn join(
         host: system.nodename().to_string_lossy().into_owned(),
         pid: std::process::id(),
         version: config.version.to_owned(),
+        pool: config.pool.clone(),
+        concurrency: config.concurrency,
         max_cluster_size: config.max_cluster_size,
         poison_limit: config.poison_limit,
     };
-    Membership::start(membership, Arc::clone(&stores.members), Arc::clone(clock)).await
+    Membership::start(membership, Arc::clone(&stores.members), Arc::clone(host)).await
 }
 
 /// Keeps the engine in the cluster: one life as a member after the other, until it drains.
@@ -170,9 +188,10 @@ impl Keeper {
             }
             self.tell(EngineEvent::SteppedDown(me));
             let again = tokio::select! {
-                again = membership.rejoin() => again,
-                () = self.drain.cancelled() => None,
+                biased;
                 () = self.end.cancelled() => None,
+                () = self.drain.cancelled() => None,
+                again = membership.rejoin() => again,
             };
             if again.is_none() {
                 return;
@@ -181,18 +200,22 @@ impl Keeper {
     }
 
     fn tell(&self, event: EngineEvent) {
-        let _listeners = self.shop.events.send(event);
+        self.shop.events.tell(event);
     }
 
     /// One life as a member; true when it ended by a drain, false when trust was lost.
     async fn live(&self, membership: &Membership, me: Incarnation) -> bool {
         self.shop.running.stand(Standing::NoNewActions);
+        tracing::debug!(
+            target: EVIDENCE, event = "serves", engine.id = %me,
+            concurrency = self.config.concurrency, pool = self.config.pool,
+            boot_ns = self.shop.host.boot().as_nanos(), "begins to claim"
+        );
         let life = self.end.child_token();
         let claiming = life.child_token();
-        let workers = TaskTracker::new();
-        let tasks = TaskTracker::new();
-        let leases = self.shop.actions.leases();
-        if let Err(error) = leases.follow(&membership.trust(), life.clone()) {
+        let (claims, workers, tasks) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
+        let (actions, host) = (&self.shop.actions, &self.shop.host);
+        if let Err(error) = actions.trust(membership.trust(), life.clone(), &**host) {
             // What runs is then killed at the first deadline and run again: slow, but right.
             tracing::error!("cannot start the thread that renews processes' deadlines: {error}");
         }
@@ -207,36 +230,34 @@ impl Keeper {
             poll: self.config.poll,
             end: claiming.clone(),
         };
-        tasks.spawn(claimer.run());
+        host.spawn(Box::pin(claims.track_future(claimer.run())));
         let watch = Watch {
             shop: Arc::clone(&self.shop),
             me,
             end: life.clone(),
         };
-        tasks.spawn(watch.run());
+        host.spawn(Box::pin(tasks.track_future(watch.run())));
         if self.config.pool.is_none() {
             let (shop, definitions) =
                 (Arc::clone(&self.shop), Arc::clone(&self.stores.definitions));
-            tasks.spawn(
-                Schedules {
-                    shop,
-                    definitions,
-                    end: claiming.clone(),
-                }
-                .run(),
-            );
+            let schedules = Schedules {
+                shop,
+                definitions,
+                end: claiming.clone(),
+            };
+            host.spawn(Box::pin(tasks.track_future(schedules.run())));
         }
         let drained = tokio::select! {
-            () = self.follow_trust(membership.trust()) => false,
-            () = self.drained(membership, &claiming, &workers) => true,
+            biased;
             () = self.end.cancelled() => false,
+            () = self.follow_trust(membership.trust()) => false,
+            () = self.drained(membership, &claiming, &claims, &workers) => true,
         };
         if !drained {
             self.shop.running.stand(Standing::Lost);
         }
         life.cancel();
-        workers.close();
-        workers.wait().await;
+        ended(&claims, &workers).await;
         tasks.close();
         tasks.wait().await;
         drained
@@ -269,27 +290,42 @@ impl Keeper {
         &self,
         membership: &Membership,
         claiming: &CancellationToken,
+        claims: &TaskTracker,
         workers: &TaskTracker,
     ) {
         self.drain.cancelled().await;
         claiming.cancel();
+        tracing::debug!(
+            target: EVIDENCE, event = "drains", engine.id = %membership.incarnation(),
+            boot_ns = self.shop.host.boot().as_nanos(), "claims nothing any more"
+        );
         if let Err(error) = membership.drain().await {
             tracing::warn!("the store does not know that this engine drains: {error}");
         }
         self.shop.running.stand(Standing::Draining);
-        workers.close();
         let running = self.shop.running.count();
         tracing::info!(
             running,
             "draining: each branch goes on to its next commit point"
         );
-        if tokio::time::timeout(self.config.drain_timeout, workers.wait())
+        let host = &*self.shop.host;
+        let timeout = self.config.drain_timeout;
+        if within(host, timeout, ended(claims, workers))
             .await
-            .is_err()
+            .is_none()
         {
             tracing::warn!("the drain time-out passed; stopping the actions that still run");
             self.shop.running.stand(Standing::DrainNow);
-            workers.wait().await;
+            ended(claims, workers).await;
         }
     }
+}
+
+/// Waits until nobody claims any more, and then until nobody works: the answer to the last claim
+/// begins work too.
+async fn ended(claims: &TaskTracker, workers: &TaskTracker) {
+    claims.close();
+    claims.wait().await;
+    workers.close();
+    workers.wait().await;
 }

@@ -4,7 +4,38 @@ use flux_core::chart::Fault;
 use flux_core::ids::{BranchId, CommitNo, Incarnation, RunId};
 use flux_core::ports::runs::Outcome;
 use flux_core::walk::Happened;
+use std::sync::OnceLock;
 use std::time::Duration;
+use tokio::sync::broadcast;
+
+/// Events kept for a slow listener.
+const KEPT: usize = 65_536;
+
+/// The events of one engine. Room for them is made when somebody listens first: it is megabytes.
+#[derive(Default)]
+pub(crate) struct Events(OnceLock<broadcast::Sender<EngineEvent>>);
+
+impl Events {
+    /// From now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<EngineEvent> {
+        let sender = self.0.get_or_init(|| broadcast::channel(KEPT).0);
+        sender.subscribe()
+    }
+
+    /// Whether somebody listens.
+    pub fn are_heard(&self) -> bool {
+        self.0
+            .get()
+            .is_some_and(|sender| sender.receiver_count() > 0)
+    }
+
+    /// Tells whoever listens.
+    pub fn tell(&self, event: EngineEvent) {
+        if let Some(sender) = self.0.get() {
+            let _listeners = sender.send(event);
+        }
+    }
+}
 
 /// Something happened in this engine; for progress displays, never for correctness.
 #[derive(Clone, Debug)]

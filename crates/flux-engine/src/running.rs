@@ -1,7 +1,7 @@
 //! The branches that this engine runs now, and the ways to stop them.
 
 use flux_core::ids::{BranchId, Epoch};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
@@ -53,7 +53,7 @@ impl Stop {
             .wait_for(|standing| matches!(standing, Standing::Lost | Standing::DrainNow));
         let cancelled = self.cancelled.wait_for(|cancelled| *cancelled);
         // A closed channel means that the engine is gone, which stops the branch too.
-        tokio::select! { _ = standing => {}, _ = cancelled => {} }
+        tokio::select! { biased; _ = standing => {}, _ = cancelled => {} }
     }
 
     /// Resolves when the branch is not ours any more.
@@ -62,7 +62,7 @@ impl Stop {
             .standing
             .wait_for(|standing| *standing == Standing::Lost);
         let cancelled = self.cancelled.wait_for(|cancelled| *cancelled);
-        tokio::select! { _ = standing => {}, _ = cancelled => {} }
+        tokio::select! { biased; _ = standing => {}, _ = cancelled => {} }
     }
 
     /// Resolves when a new action may start; `Err` when none may any more.
@@ -170,7 +170,8 @@ impl Drop for Entry {
     }
 }
 
-type Table = HashMap<BranchId, (Epoch, watch::Sender<bool>)>;
+/// In order, so that whoever goes through it does so the same way each time.
+type Table = BTreeMap<BranchId, (Epoch, watch::Sender<bool>)>;
 
 fn lock(table: &Mutex<Table>) -> std::sync::MutexGuard<'_, Table> {
     table.lock().unwrap_or_else(PoisonError::into_inner)

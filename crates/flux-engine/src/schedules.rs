@@ -1,8 +1,9 @@
 //! The pass that fires due schedules: observe, plan, execute, report.
 
-use crate::submit::{RunOptions, new_run};
+use crate::submit::{RunOptions, run_with_ids};
 use crate::worker::Shop;
 use flux_core::clock::Timestamp;
+use flux_core::ids::{BranchId, RunId};
 use flux_core::ports::Error;
 use flux_core::ports::definitions::{Definitions, Firing, ScheduleRecord};
 use flux_core::schedule;
@@ -27,14 +28,15 @@ impl Schedules {
                 tracing::warn!("cannot fire schedules: {error}; trying again");
             }
             tokio::select! {
-                () = tokio::time::sleep(Self::EVERY) => {}
+                biased;
                 () = self.end.cancelled() => {}
+                () = self.shop.host.sleep(Self::EVERY) => {}
             }
         }
     }
 
     async fn pass(&self) -> Result<(), Error> {
-        let now = self.shop.clock.now();
+        let now = self.shop.host.now();
         for record in self.definitions.schedules().await? {
             if let Some(due) = record.due_at.filter(|due| *due <= now) {
                 self.fire(&record, due, now).await?;
@@ -61,7 +63,11 @@ impl Schedules {
         };
         let plan = schedule::plan(rule, due, record.last_run_ended, now);
         let runs: Vec<_> = (0..plan.runs)
-            .map(|_| new_run(&chart, &Value::default(), RunOptions::default(), now))
+            .map(|_| {
+                let host = &self.shop.host;
+                let ids = (RunId::new(host.fresh_id()), BranchId::new(host.fresh_id()));
+                run_with_ids(&chart, &Value::default(), RunOptions::default(), now, ids)
+            })
             .collect();
         let count = runs.len();
         let firing = Firing {

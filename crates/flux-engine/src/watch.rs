@@ -1,10 +1,14 @@
-//! The pass that notices branches which are not ours any more: cancelled, or taken over.
+//! The pass that compares what runs here with what the store says is ours. What is not ours any
+//! more was cancelled or taken over. What is ours and does not run was taken by a claim whose answer
+//! was lost, and must not be owned for ever by an engine that does not know of it.
 
 use crate::worker::Shop;
-use flux_core::ids::Incarnation;
+use flux_core::ids::{BranchId, Incarnation};
 use flux_core::ports::Error;
+use flux_core::ports::branches::{Fence, Release, ReleaseTo};
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -22,8 +26,9 @@ impl Watch {
     pub async fn run(self) {
         loop {
             tokio::select! {
-                () = tokio::time::sleep(Self::EVERY) => {}
+                biased;
                 () = self.end.cancelled() => return,
+                () = self.shop.host.sleep(Self::EVERY) => {}
             }
             if let Err(error) = self.pass().await {
                 tracing::debug!("cannot look at the owned branches: {error}");
@@ -33,20 +38,46 @@ impl Watch {
 
     async fn pass(&self) -> Result<(), Error> {
         let before = self.shop.running.list();
-        if before.is_empty() {
-            return Ok(());
-        }
-        let owned: HashSet<_> = self
-            .shop
-            .branches
-            .owned(self.me)
-            .await?
-            .into_iter()
-            .collect();
+        let owned = self.shop.branches.owned(self.me).await?;
+        let epochs: HashSet<_> = owned.iter().map(|(id, fence)| (*id, fence.epoch)).collect();
         // Only those that were running before the question: a later claim is not in the answer.
-        let gone = before.into_iter().filter(|entry| !owned.contains(entry));
+        let gone = before.into_iter().filter(|entry| !epochs.contains(entry));
         let gone: Vec<_> = gone.map(|(branch, _)| branch).collect();
         self.shop.running.cancelled(&gone);
+        if !strays(&self.shop, &owned).is_empty() {
+            // Perhaps the answer is only on its way, which the claimer knows.
+            self.shop.strays.store(true, Ordering::Relaxed);
+            self.shop.nudge.notify_one();
+        }
         Ok(())
     }
+}
+
+/// What is owned and does not run here.
+fn strays(shop: &Shop, owned: &[(BranchId, Fence)]) -> Vec<(BranchId, Fence)> {
+    let running: HashSet<_> = shop.running.list().into_iter().collect();
+    let runs = |id: BranchId, fence: Fence| running.contains(&(id, fence.epoch));
+    let owned = owned.iter().copied();
+    owned.filter(|(id, fence)| !runs(*id, *fence)).collect()
+}
+
+/// Gives back what is owned and does not run here. Only while no claim is on its way: what its
+/// answer would bring must not be given back meanwhile.
+pub(crate) async fn give_back_strays(shop: &Shop, me: Incarnation) -> Result<(), Error> {
+    let owned = shop.branches.owned(me).await?;
+    for (branch, fence) in strays(shop, &owned) {
+        tracing::warn!(
+            branch.id = %branch, engine.id = %me,
+            "gives back a branch that it owns and knows nothing of: the answer to a claim was lost"
+        );
+        let release = Release {
+            branch,
+            fence,
+            now: shop.host.now(),
+            to: ReleaseTo::Ready,
+        };
+        // Refused when it has gone on meanwhile: it did run here, and has just come to its end.
+        shop.branches.release(release).await?;
+    }
+    Ok(())
 }

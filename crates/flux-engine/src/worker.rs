@@ -3,14 +3,14 @@
 //! The walk decides, this file does: performs actions, commits, gives back. It holds no state of
 //! its own; whatever is not committed is forgotten when the branch is stopped.
 
-use crate::action::{Actions, Failure, Request};
+use crate::action::{Failure, Perform, Request};
 use crate::charts::{Charts, Missing};
-use crate::event::EngineEvent;
+use crate::event::{EngineEvent, Events};
 use crate::running::{Stop, StopReason};
 use crate::submit::{RunOptions, run_with_ids};
 use crate::trigger;
 use flux_core::chart::{Fault, FaultKind, WorkflowName};
-use flux_core::clock::Clock;
+use flux_core::host::Host;
 use flux_core::ownership::Trust;
 use flux_core::ports::Error;
 use flux_core::ports::branches::{
@@ -18,25 +18,27 @@ use flux_core::ports::branches::{
 };
 use flux_core::ports::runs::{NewRun, Outcome};
 use flux_core::value;
-use flux_core::walk::{Child, Draft, Env, Event, Look, Memory, Perform, Step, Walk};
-use flux_failover::TrustHandle;
+use flux_core::walk::{self, Child, Draft, Env, Event, Look, Memory, Step, Walk};
+use flux_failover::{EVIDENCE, TrustHandle};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 /// What every worker of an engine shares.
 pub(crate) struct Shop {
     pub branches: Arc<dyn Branches>,
     pub charts: Charts,
-    pub actions: Actions,
-    pub clock: Arc<dyn Clock>,
-    pub events: broadcast::Sender<EngineEvent>,
+    pub actions: Arc<dyn Perform>,
+    pub host: Arc<dyn Host>,
+    pub events: Events,
     /// Something became ready.
     pub nudge: tokio::sync::Notify,
     pub running: crate::running::Running,
+    /// Perhaps the store says that we own what does not run here.
+    pub strays: AtomicBool,
     pub version: &'static str,
 }
 
@@ -90,7 +92,7 @@ impl Worker {
             arrivals: std::mem::take(&mut self.claimed.arrivals),
         };
         loop {
-            let step = walk.next(event, self.shop.clock.now());
+            let step = walk.next(event, self.shop.host.now());
             event = match step {
                 Step::Perform(perform) => self.perform(perform).await?,
                 Step::Look(look) => self.look(look).await,
@@ -154,7 +156,7 @@ impl Worker {
         self.commit(draft).await.map_or_else(|gone| gone, |_| Gone)
     }
 
-    async fn perform(&mut self, perform: Perform) -> Result<Event, Gone> {
+    async fn perform(&mut self, perform: walk::Perform) -> Result<Event, Gone> {
         match self.stop.wanted() {
             Some(StopReason::Lost) => return Err(Gone),
             Some(StopReason::Drain) if !self.unsaved => {
@@ -163,7 +165,7 @@ impl Worker {
             Some(StopReason::Drain) | None => {}
         }
         self.trusted().await?;
-        let Perform {
+        let walk::Perform {
             kind,
             with,
             task,
@@ -180,7 +182,7 @@ impl Worker {
             node: node.clone(),
             attempt,
         });
-        let began = self.shop.clock.now();
+        let began = self.shop.host.now();
         let request = Request {
             kind,
             with,
@@ -194,14 +196,17 @@ impl Worker {
             traceparent: self.claimed.traceparent.clone(),
         };
         let left = deadline.map(|deadline| deadline.since(began));
-        let event = self.perform_until(request, left).await?;
+        self.witness("action-started", &request.key);
+        let ended = self.perform_until(request, left).await;
+        self.witness("action-ended", &node);
+        let event = ended?;
         let fault = match &event {
             Event::Failed(fault) => Some(fault.clone()),
             Event::TimedOut => Some(Fault::new(FaultKind::Timeout, "stopped at its deadline")),
             _ => None,
         };
         self.unsaved = true;
-        let took = self.shop.clock.now().since(began);
+        let took = self.shop.host.now().since(began);
         self.tell(EngineEvent::ActionEnded {
             run,
             branch,
@@ -230,6 +235,7 @@ impl Worker {
                     .await;
             };
             tokio::select! {
+                biased;
                 () = changed => continue,
                 () = self.stop.now() => {}
             }
@@ -252,11 +258,12 @@ impl Worker {
         tokio::pin!(action);
         let deadline = async {
             match left {
-                Some(left) => tokio::time::sleep(left.min(flux_core::duration::MAX)).await,
+                Some(left) => shop.host.sleep(left.min(flux_core::duration::MAX)).await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
+            biased;
             result = &mut action => return match result {
                 Ok(output) => Ok(Event::Done(output)),
                 Err(Failure::Fault(fault)) => Ok(Event::Failed(fault)),
@@ -280,7 +287,7 @@ impl Worker {
     }
 
     async fn look(&mut self, look: Look) -> Event {
-        let now = self.shop.clock.now();
+        let now = self.shop.host.now();
         // What the look before saw is not kept: the modification time says enough.
         match trigger::file::look(&look.pattern, look.stable, None, now).await {
             Ok(trigger::file::Look::Found(file)) => Event::Looked(Some(file)),
@@ -312,7 +319,7 @@ impl Worker {
             pool: self.claimed.pool.clone(),
             traceparent: self.claimed.traceparent.clone(),
         };
-        let now = self.shop.clock.now();
+        let now = self.shop.host.now();
         let ids = (child.run, child.branch);
         let run: NewRun = run_with_ids(&chart, &child.input, options, now, ids);
         Ok(Event::Prepared(Box::new(run)))
@@ -324,7 +331,7 @@ impl Worker {
             branch: self.claimed.branch,
             run: self.claimed.run,
             fence: self.fence,
-            now: self.shop.clock.now(),
+            now: self.shop.host.now(),
             memory: draft.memory,
             node: draft.node,
             then: draft.then,
@@ -352,11 +359,18 @@ impl Worker {
                 run.id = %run, branch.id = %branch, epoch = %self.fence.epoch,
                 "fenced: the branch has another owner; its uncommitted work is discarded"
             );
+            self.witness("fenced", "refused");
             self.tell(EngineEvent::Fenced { run, branch });
             return Err(Gone);
         };
         self.fence.commit_no = commit_no;
         self.unsaved = false;
+        let then = match &commit.then {
+            Then::Run => "run",
+            Then::Wait(_) => "wait",
+            Then::End { .. } => "end",
+        };
+        self.witness("committed", then);
         self.shop.running.cancelled(&cancelled);
         if woke {
             self.shop.nudge.notify_one();
@@ -370,7 +384,7 @@ impl Worker {
     }
 
     fn tell_committed(&self, commit: &Commit) {
-        if self.shop.events.receiver_count() == 0 {
+        if !self.shop.events.are_heard() {
             return;
         }
         let (run, branch) = (commit.run, commit.branch);
@@ -391,6 +405,16 @@ impl Worker {
         }
     }
 
+    /// Tells [`EVIDENCE`] what became of the branch; `then`: of the event, what comes after it.
+    fn witness(&self, event: &'static str, then: &str) {
+        tracing::debug!(
+            target: EVIDENCE, event, then, engine.id = %self.fence.owner,
+            run.id = %self.claimed.run, branch.id = %self.claimed.branch,
+            epoch = self.fence.epoch.get(), commit_no = self.fence.commit_no.get(),
+            boot_ns = self.shop.host.boot().as_nanos(), "{event} {then}"
+        );
+    }
+
     async fn release(&mut self, to: ReleaseTo) -> Gone {
         let due_soon = matches!(
             &to,
@@ -402,12 +426,20 @@ impl Worker {
         let release = Release {
             branch: self.claimed.branch,
             fence: self.fence,
-            now: self.shop.clock.now(),
+            now: self.shop.host.now(),
             to,
         };
         loop {
             match self.shop.branches.release(release.clone()).await {
-                Ok(_fenced_or_not) => break,
+                Ok(given_back) => {
+                    let state = match (given_back, &release.to) {
+                        (false, _) => "refused",
+                        (true, ReleaseTo::Ready) => "ready",
+                        (true, ReleaseTo::Wait(_)) => "wait",
+                    };
+                    self.witness("released", state);
+                    break;
+                }
                 Err(error) => {
                     if self.store_failed("release a branch", &error).await.is_err() {
                         break;
@@ -427,14 +459,15 @@ impl Worker {
             run.id = %self.claimed.run, branch.id = %self.claimed.branch,
             "cannot {what}: {error}; trying again"
         );
+        let pause = self.shop.host.sleep(Duration::from_millis(200));
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(200)) => Ok(()),
+            biased;
             () = self.stop.lost() => Err(Gone),
+            () = pause => Ok(()),
         }
     }
 
     fn tell(&self, event: EngineEvent) {
-        // Nobody listening is fine.
-        let _listeners = self.shop.events.send(event);
+        self.shop.events.tell(event);
     }
 }

@@ -4,16 +4,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flux_core::clock::Clock;
+use flux_core::clock::BootTime;
+use flux_core::host::{Host, within};
 use flux_core::ids::Incarnation;
 use flux_core::ownership::{Observer, Timing, Trust, Verdict};
 use flux_core::ports::Error;
-use flux_core::ports::members::{Member, MemberState, Members, Takeover};
+use flux_core::ports::members::{Member, Members, Takeover};
 use tokio::sync::{Notify, watch};
-use tokio::time::{sleep, timeout};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
+use self::differences::Differences;
+use crate::EVIDENCE;
 use crate::trust::TrustHandle;
+
+mod differences;
 
 /// How many branches one transaction of the store frees: enough to be quick, few enough not to
 /// keep others from writing for long.
@@ -45,11 +49,13 @@ pub struct Failover {
     timing: Timing,
     poison_limit: u32,
     members: Arc<dyn Members>,
-    clock: Arc<dyn Clock>,
+    host: Arc<dyn Host>,
     trust: TrustHandle,
     observer: Observer,
     suspects: BTreeSet<Incarnation>,
-    told_of_windows: bool,
+    differences: Differences,
+    /// Of the store, when it was last observed.
+    openings: u64,
 }
 
 impl Failover {
@@ -61,7 +67,7 @@ impl Failover {
         timing: Timing,
         poison_limit: u32,
         members: Arc<dyn Members>,
-        clock: Arc<dyn Clock>,
+        host: Arc<dyn Host>,
         trust: TrustHandle,
     ) -> Self {
         Self {
@@ -69,11 +75,12 @@ impl Failover {
             timing,
             poison_limit,
             members,
-            clock,
+            host,
             trust,
             observer: Observer::new(me, timing),
             suspects: BTreeSet::new(),
-            told_of_windows: false,
+            differences: Differences::new(me),
+            openings: 0,
         }
     }
 
@@ -82,6 +89,7 @@ impl Failover {
     pub async fn run(mut self, nudge: Arc<Notify>, reports: watch::Sender<Arc<Report>>) {
         let mut failing = false;
         loop {
+            let began = self.host.boot();
             match self.pass().await {
                 Ok(report) => {
                     failing = false;
@@ -95,10 +103,19 @@ impl Failover {
                 Err(_) => {}
             }
             tokio::select! {
-                () = sleep(self.timing.observe) => {}
+                biased;
+                () = self.host.sleep(self.pause(began)) => {}
                 () = nudge.notified() => {}
             }
         }
+    }
+
+    /// Until the next pass, of which one begins every interval: a store that answers slowly must not
+    /// make every observation late, or nobody would ever be convicted. A quarter is always left to it.
+    fn pause(&self, began: BootTime) -> Duration {
+        let every = self.timing.observe;
+        let took = self.host.boot().since(began);
+        every.saturating_sub(took).max(every / 4)
     }
 
     /// One pass: observe, plan, execute, report.
@@ -112,9 +129,13 @@ impl Failover {
             return Ok(Report::default());
         }
         let members = self.read().await.inspect_err(|_| self.observer.reset())?;
+        let openings = self.members.openings();
+        if std::mem::replace(&mut self.openings, openings) != openings {
+            self.observer.reset();
+        }
         // After the answer: see `Observer::observe`.
-        let verdicts = self.observer.observe(self.clock.boot(), &members);
-        self.compare_windows(&members);
+        let verdicts = self.observer.observe(self.host.boot(), &members);
+        self.differences.tell(&members);
         self.tell_suspects(&verdicts);
         let mut report = Report {
             suspects: self.suspects.iter().copied().collect(),
@@ -127,8 +148,9 @@ impl Failover {
     }
 
     async fn read(&self) -> Result<Vec<Member>, Error> {
-        let answer = timeout(self.timing.heartbeat_answer, self.members.members()).await;
-        answer.unwrap_or_else(|_| Err(Error::Unavailable("no answer in time".to_owned())))
+        let members = self.members.members();
+        let answer = within(&*self.host, self.timing.heartbeat_answer, members).await;
+        answer.unwrap_or_else(|| Err(Error::Unavailable("no answer in time".to_owned())))
     }
 
     async fn execute(&self, verdict: Verdict, report: &mut Report) -> Result<(), Error> {
@@ -158,9 +180,15 @@ impl Failover {
             "its heartbeat {seq} had not changed for {:.1} s",
             silent.as_secs_f64()
         );
-        let (me, now) = (self.me, self.clock.now());
+        let (me, now) = (self.me, self.host.now());
+        let judged = self.host.boot();
         let done = self.members.convict(who, seq, me, &evidence, now).await?;
         if done {
+            debug!(
+                target: EVIDENCE, event = "convicted", engine.id = %me, member.id = %who,
+                silent_ns = nanos(silent), judged_ns = judged.as_nanos(),
+                boot_ns = self.host.boot().as_nanos(), "convicted a silent engine"
+            );
             warn!(
                 engine.id = %me, member.id = %who, member.seq = seq, silent_ms = silent.as_millis(),
                 "declared a silent engine dead"
@@ -171,7 +199,7 @@ impl Failover {
 
     async fn take_over(&self, dead: Incarnation, report: &mut Report) -> Result<(), Error> {
         while self.trust.state() == Trust::Full {
-            let (me, now) = (self.me, self.clock.now());
+            let (me, now) = (self.me, self.host.now());
             let freed = self
                 .members
                 .take_over(dead, me, BATCH, self.poison_limit, now)
@@ -190,6 +218,13 @@ impl Failover {
             engine.id = %self.me, member.id = %dead, branches = freed.len(),
             "freed branches of a dead engine"
         );
+        for branch in freed {
+            debug!(
+                target: EVIDENCE, event = "freed", engine.id = %self.me, member.id = %dead,
+                run.id = %branch.run, branch.id = %branch.branch, commit_no = branch.commit_no.get(),
+                boot_ns = self.host.boot().as_nanos(), "freed a branch of a dead engine"
+            );
+        }
         for branch in freed.iter().filter(|branch| branch.poisoned) {
             error!(
                 run.id = %branch.run, branch.id = %branch.branch, node = branch.node,
@@ -214,22 +249,11 @@ impl Failover {
         }
         self.suspects = suspects;
     }
+}
 
-    /// Different windows are safe, but surely not what somebody wanted: said once.
-    fn compare_windows(&mut self, members: &[Member]) {
-        let other = members.iter().find(|member| {
-            member.state != MemberState::Dead && member.window != self.timing.window
-        });
-        match other {
-            Some(other) if !self.told_of_windows => warn!(
-                engine.id = %self.me, window = ?self.timing.window,
-                member.id = %other.incarnation, member.name = other.name, member.window = ?other.window,
-                "engines of this cluster have different values of FAILOVER_TIME_WINDOW; each is judged by its own"
-            ),
-            _ => {}
-        }
-        self.told_of_windows = other.is_some();
-    }
+/// As a number of an event; 584 years are the most.
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

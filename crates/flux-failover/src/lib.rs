@@ -16,13 +16,19 @@ mod failover;
 mod heartbeat;
 mod membership;
 mod system_clock;
+mod system_host;
 mod trust;
 
 #[cfg(test)]
 mod memory;
 
+/// Target of the events that say who did what to which branch and member, with boot times: what
+/// one reads to find out afterwards who was right. `RUST_LOG=info,flux::evidence=debug` shows them.
+pub const EVIDENCE: &str = "flux::evidence";
+
 pub use failover::{Conviction, Failover, Report};
 pub use heartbeat::Heartbeat;
 pub use membership::{Config, Factory, Membership, StartError, Status};
 pub use system_clock::SystemClock;
+pub use system_host::SystemHost;
 pub use trust::{Loss, TrustHandle};

@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use flux_core::clock::Clock;
+use flux_core::host::Host;
 use flux_core::ids::Incarnation;
-use flux_core::ownership::{Timing, Trust};
+use flux_core::ownership::Timing;
 use flux_core::ports::Error;
 use flux_core::ports::members::Members;
 use tokio::sync::{Notify, watch};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
+use crate::EVIDENCE;
 use crate::failover::{Failover, Report};
 use crate::heartbeat::Heartbeat;
 use crate::trust::{Loss, TrustHandle};
@@ -20,7 +21,7 @@ use crate::trust::{Loss, TrustHandle};
 mod join;
 
 /// Makes a connection to the membership; it must not wait for the store. Called once for the
-/// membership itself and once, on its own thread, for each heartbeat.
+/// membership itself and once, where it runs, for each heartbeat.
 pub type Factory = Arc<dyn Fn() -> Arc<dyn Members> + Send + Sync>;
 
 /// What an engine says about itself, and how it takes part.
@@ -36,6 +37,10 @@ pub struct Config {
     pub pid: u32,
     /// The version of the program.
     pub version: String,
+    /// The pool whose branches it claims; `None` is the common one.
+    pub pool: Option<String>,
+    /// How many branches it runs at a time, at most.
+    pub concurrency: u32,
     /// How many engines the cluster may have (`MAX_CLUSTER_SIZE`).
     pub max_cluster_size: u32,
     /// How often in a row a branch may lose its engine before it fails.
@@ -87,7 +92,7 @@ struct Inner {
     timing: Timing,
     factory: Factory,
     members: Arc<dyn Members>,
-    clock: Arc<dyn Clock>,
+    host: Arc<dyn Host>,
     status: watch::Sender<Status>,
     reports: watch::Sender<Arc<Report>>,
     nudge: Arc<Notify>,
@@ -107,33 +112,28 @@ struct Session {
 
 struct Duties {
     _heartbeat: Heartbeat,
-    tasks: [tokio::task::JoinHandle<()>; 2],
-}
-
-impl Drop for Duties {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
-    }
+    /// The other duties end when it is dropped.
+    _watching: watch::Sender<()>,
 }
 
 impl Membership {
     /// Joins as a new incarnation and begins to beat, and to observe the others. While the store
     /// is away it goes on trying. The engine may claim as soon as [`trust`](Self::trust) is
-    /// [`Trust::Full`], which takes one heartbeat.
+    /// [`Trust::Full`](flux_core::ownership::Trust::Full), which takes one heartbeat.
     ///
     /// # Errors
     /// See [`StartError`].
     pub async fn start(
         config: Config,
         factory: Factory,
-        clock: Arc<dyn Clock>,
+        host: Arc<dyn Host>,
     ) -> Result<Self, StartError> {
         let members = factory();
-        let incarnation = join::join(&config, &*members, &*clock).await?;
+        let incarnation = join::join(&config, &*members, &*host).await?;
         let timing = Timing::of(config.window);
         let session = Session {
             incarnation,
-            trust: TrustHandle::new(timing, clock.clone()),
+            trust: TrustHandle::new(timing, host.clone()),
             duties: None,
         };
         let inner = Arc::new(Inner {
@@ -141,7 +141,7 @@ impl Membership {
             config,
             factory,
             members,
-            clock,
+            host,
             status: watch::Sender::new(Status::Joined(incarnation)),
             reports: watch::Sender::default(),
             nudge: Arc::default(),
@@ -200,6 +200,10 @@ impl Membership {
         let _changing = self.inner.changing.lock().await;
         self.inner.draining.store(true, Ordering::Release);
         let me = self.inner.end();
+        debug!(
+            target: EVIDENCE, event = "leaves", engine.id = %me,
+            boot_ns = self.inner.host.boot().as_nanos(), "is about to leave the cluster"
+        );
         let result = self.inner.members.leave(me).await;
         self.inner.status.send_replace(Status::Left);
         result
@@ -208,17 +212,21 @@ impl Membership {
     /// Becomes a member again as a new incarnation, after the engine has stopped *everything* the
     /// old one ran: the old one is buried at once, and its branches are free again without
     /// waiting for a window. Goes on trying while the store is away or the cluster is full.
-    /// `None`: it was draining, so it has left instead. Does nothing while the trust is not lost.
+    /// `None`: it was draining, so it has left instead.
+    ///
+    /// The old one ends even if a heartbeat has meanwhile brought back its trust: it still owns
+    /// branches that nobody runs any more, and while it lives no one else may.
     pub async fn rejoin(&self) -> Option<Incarnation> {
         let _changing = self.inner.changing.lock().await;
         if *self.inner.status.borrow() == Status::Left {
             return None;
         }
-        if self.trust().state() != Trust::Lost {
-            return Some(self.incarnation());
-        }
+        let trust = self.trust();
+        trust.give_up();
         let old = self.inner.end();
-        join::bury(old, &*self.inner.members, &*self.inner.clock).await;
+        // Before the new one joins, and whoever was to say so has just been ended.
+        announce(old, &trust, &self.inner.status, &*self.inner.host);
+        join::bury(old, &*self.inner.members, &*self.inner.host).await;
         if self.inner.draining.load(Ordering::Acquire) {
             self.inner.status.send_replace(Status::Left);
             return None;
@@ -237,7 +245,7 @@ impl Inner {
 
     async fn become_another(self: &Arc<Self>, old: Incarnation) -> Incarnation {
         loop {
-            let joined = join::join(&self.config, &*self.members, &*self.clock).await;
+            let joined = join::join(&self.config, &*self.members, &*self.host).await;
             let begun = joined.and_then(|new| {
                 let begun = self.begin(new).map(|()| new);
                 begun.map_err(StartError::Heartbeat)
@@ -249,7 +257,7 @@ impl Inner {
                 }
                 Err(error) => {
                     warn!(engine.predecessor = %old, %error, "joining again fails; it is tried again");
-                    tokio::time::sleep(join::LONGEST_PAUSE).await;
+                    self.host.sleep(join::LONGEST_PAUSE).await;
                 }
             }
         }
@@ -257,13 +265,13 @@ impl Inner {
 
     /// Takes up the duties of `incarnation`, which has joined.
     fn begin(self: &Arc<Self>, incarnation: Incarnation) -> io::Result<()> {
-        let trust = TrustHandle::new(self.timing, self.clock.clone());
+        let trust = TrustHandle::new(self.timing, self.host.clone());
         let factory = self.factory.clone();
         let heartbeat = Heartbeat::start(
             incarnation,
             self.timing,
             move || factory(),
-            self.clock.clone(),
+            self.host.clone(),
             trust.clone(),
         )?;
         let failover = Failover::new(
@@ -271,25 +279,27 @@ impl Inner {
             self.timing,
             self.config.poison_limit,
             self.members.clone(),
-            self.clock.clone(),
+            self.host.clone(),
             trust.clone(),
         );
         let mut session = self.lock();
         self.status.send_replace(Status::Joined(incarnation));
-        let tasks = [
-            tokio::spawn(failover.run(self.nudge.clone(), self.reports.clone())),
-            tokio::spawn(announce_loss(
-                incarnation,
-                trust.clone(),
-                self.status.clone(),
-            )),
-        ];
+        let (watching, over) = watch::channel(());
+        let failover = failover.run(self.nudge.clone(), self.reports.clone());
+        let announce = announce_loss(
+            incarnation,
+            trust.clone(),
+            self.status.clone(),
+            self.host.clone(),
+        );
+        self.host.spawn(Box::pin(until(over.clone(), failover)));
+        self.host.spawn(Box::pin(until(over, announce)));
         *session = Session {
             incarnation,
             trust,
             duties: Some(Duties {
                 _heartbeat: heartbeat,
-                tasks,
+                _watching: watching,
             }),
         };
         Ok(())
@@ -301,14 +311,41 @@ impl Inner {
     }
 }
 
+/// Does `duty` until the sender of `over` is gone.
+async fn until(mut over: watch::Receiver<()>, duty: impl Future<Output = ()>) {
+    tokio::select! {
+        biased;
+        _ = over.changed() => {}
+        () = duty => {}
+    }
+}
+
 async fn announce_loss(
     incarnation: Incarnation,
     trust: TrustHandle,
     status: watch::Sender<Status>,
+    host: Arc<dyn Host>,
 ) {
-    let why = trust.lost().await;
-    warn!(engine.id = %incarnation, ?why, "this engine steps down");
-    status.send_replace(Status::SteppingDown { incarnation, why });
+    let _why = trust.lost().await;
+    announce(incarnation, &trust, &status, &*host);
+}
+
+/// Says once that the trust is lost.
+fn announce(
+    incarnation: Incarnation,
+    trust: &TrustHandle,
+    status: &watch::Sender<Status>,
+    host: &dyn Host,
+) {
+    let why = trust.loss().unwrap_or(Loss::Silent);
+    let ending = Status::SteppingDown { incarnation, why };
+    if status.send_if_modified(|status| std::mem::replace(status, ending) != ending) {
+        debug!(
+            target: EVIDENCE, event = "stepped-down", engine.id = %incarnation,
+            boot_ns = host.boot().as_nanos(), "lost its trust"
+        );
+        warn!(engine.id = %incarnation, ?why, "this engine steps down");
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! An in-memory membership for tests, with a switch that makes it unavailable.
+//! For tests: an in-memory membership with a switch that makes it unavailable, and this machine
+//! with a clock that the test moves.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,11 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use flux_core::clock::Timestamp;
+use flux_core::clock::{BootTime, Clock, ClockOffset, ManualClock, Timestamp};
+use flux_core::host::{Host, Task};
 use flux_core::ids::{BranchId, CommitNo, Incarnation, RunId};
 use flux_core::ports::Error;
 use flux_core::ports::members::{Joined, Member, MemberState, Members, NewMember, Takeover};
 use uuid::Uuid;
+
+use crate::SystemHost;
 
 #[derive(Default)]
 pub struct Memory {
@@ -99,10 +103,14 @@ impl Members for Memory {
             heartbeat_seq: 0,
             state: MemberState::Alive,
             heartbeat_at: now,
+            heartbeat_age: Duration::ZERO,
+            clock_offset: ClockOffset::default(),
             started_at: now,
             host: m.host,
             pid: m.pid,
             version: m.version,
+            pool: m.pool,
+            concurrency: m.concurrency,
             running: 0,
         });
         Ok(Joined::Yes)
@@ -201,6 +209,40 @@ pub fn new_member(window: Duration) -> NewMember {
         host: "host".to_owned(),
         pid: 1,
         version: "0".to_owned(),
+        pool: None,
+        concurrency: 10,
+    }
+}
+
+/// This machine with another clock; timers are the real ones.
+#[derive(Clone)]
+pub struct Staged(pub Arc<ManualClock>);
+
+impl Clock for Staged {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn boot(&self) -> BootTime {
+        self.0.boot()
+    }
+}
+
+impl Host for Staged {
+    fn sleep(&self, by: Duration) -> Task {
+        SystemHost.sleep(by)
+    }
+
+    fn spawn(&self, task: Task) {
+        SystemHost.spawn(task);
+    }
+
+    fn spawn_apart(&self, name: &'static str, task: Task) -> std::io::Result<()> {
+        SystemHost.spawn_apart(name, task)
+    }
+
+    fn fresh_id(&self) -> Uuid {
+        SystemHost.fresh_id()
     }
 }
 

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use flux_core::clock::{BootTime, Clock};
+use flux_core::host::Host;
 use flux_core::ownership::{Timing, Trust, TrustWindow};
 use tokio::sync::watch;
 
-/// The watchdog looks at least this often, and once in every heartbeat period: thread timers stand
+/// The watchdog looks at least this often, and once in every heartbeat period: timers stand
 /// still while the machine sleeps, and after waking up the loss must not go unnoticed for the rest
 /// of a long wait. A nap that began before the first heartbeat ends before its trust fades.
 const LONGEST_NAP: Duration = Duration::from_secs(1);
@@ -132,12 +133,22 @@ impl TrustHandle {
         self.publish(Trust::Lost);
     }
 
-    /// Publishes every change until the trust is lost or `stop` says so. Blocks its thread.
-    pub(crate) fn watch_over(&self, stop: &watch::Receiver<bool>) {
-        while !*stop.borrow() && stop.has_changed().is_ok() && self.state() != Trust::Lost {
+    /// The engine has stopped everything, and acts no more as this incarnation.
+    pub(crate) fn give_up(&self) {
+        self.lock().lose(Loss::Silent);
+        self.publish(Trust::Lost);
+    }
+
+    /// Publishes every change until the trust is lost or `stop` says so.
+    pub(crate) async fn watch_over(self, host: Arc<dyn Host>, mut stop: watch::Receiver<bool>) {
+        while self.state() != Trust::Lost {
             let until = self.lock().window.until_change(self.shared.clock.boot());
             let longest = self.shared.longest_nap;
-            std::thread::park_timeout(until.unwrap_or(longest).min(longest));
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return,
+                () = host.sleep(until.unwrap_or(longest).min(longest)) => {}
+            }
         }
     }
 
@@ -177,6 +188,7 @@ mod tests {
     use flux_core::clock::ManualClock;
 
     use super::*;
+    use crate::SystemHost;
 
     fn trust() -> (TrustHandle, Arc<ManualClock>) {
         let clock = Arc::new(ManualClock::default());
@@ -233,13 +245,16 @@ mod tests {
         );
     }
 
-    #[test]
-    fn the_watchdog_publishes_what_nobody_asks_for() {
+    #[tokio::test]
+    async fn the_watchdog_publishes_what_nobody_asks_for() {
         let (trust, clock) = trust();
         trust.renew(clock.boot());
         clock.advance(Duration::from_secs(500));
         let (_stop, stopped) = watch::channel(false);
-        trust.watch_over(&stopped);
+        trust
+            .clone()
+            .watch_over(Arc::new(SystemHost), stopped)
+            .await;
         assert_eq!(*trust.subscribe().borrow(), Trust::Lost);
     }
 }

@@ -25,16 +25,16 @@ impl At<'_> {
         ))
     }
 
-    pub(crate) fn id(&self, column: &str, bytes: &[u8]) -> Result<Uuid, Error> {
-        Uuid::from_slice(bytes).map_err(|error| self.corrupt(column, error))
+    pub(crate) fn id(&self, column: &str, id: &impl AsRef<[u8]>) -> Result<Uuid, Error> {
+        Uuid::from_slice(id.as_ref()).map_err(|error| self.corrupt(column, error))
     }
 
     pub(crate) fn maybe_id(
         &self,
         column: &str,
-        bytes: Option<&[u8]>,
+        id: Option<&impl AsRef<[u8]>>,
     ) -> Result<Option<Uuid>, Error> {
-        bytes.map(|bytes| self.id(column, bytes)).transpose()
+        id.map(|id| self.id(column, id)).transpose()
     }
 
     pub(crate) fn count(&self, column: &str, number: i64) -> Result<u64, Error> {

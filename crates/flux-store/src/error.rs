@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::result::Error as DieselError;
 use flux_core::ports::Error;
 
 /// Why a database file could not be opened. The text says what is wrong, where, and what to do.
@@ -77,15 +77,11 @@ pub enum OpenError {
 #[derive(Debug)]
 pub(crate) enum Fail {
     /// The database said no.
-    Db(DieselError),
+    Db(Blame, DieselError),
     /// The query itself said no.
     Port(Error),
-}
-
-impl From<DieselError> for Fail {
-    fn from(error: DieselError) -> Self {
-        Self::Db(error)
-    }
+    /// The connection does not answer any more.
+    Lost(String),
 }
 
 impl From<Error> for Fail {
@@ -99,7 +95,7 @@ impl From<Error> for Fail {
 pub(crate) enum Blame {
     /// This request alone is at fault.
     Request,
-    /// Another process holds the lock.
+    /// Others were in the way: the same may succeed at once.
     Busy,
     /// The connection or the disk cannot be trusted any more.
     Connection,
@@ -109,17 +105,18 @@ impl Fail {
     pub(crate) fn blame(&self) -> Blame {
         match self {
             Self::Port(_) => Blame::Request,
-            Self::Db(error) => blame(error),
+            Self::Db(blame, _) => *blame,
+            Self::Lost(_) => Blame::Connection,
         }
     }
 }
 
 impl From<Fail> for Error {
     fn from(fail: Fail) -> Self {
-        let blame = fail.blame();
         match fail {
             Fail::Port(error) => error,
-            Fail::Db(error) => match blame {
+            Fail::Lost(reason) => Self::Unavailable(reason),
+            Fail::Db(blame, error) => match blame {
                 Blame::Busy | Blame::Connection => Self::Unavailable(error.to_string()),
                 Blame::Request if is_malformed(&error) => Self::Corrupt(error.to_string()),
                 Blame::Request => Self::Internal(error.to_string()),
@@ -128,65 +125,6 @@ impl From<Fail> for Error {
     }
 }
 
-pub(crate) fn blame(error: &DieselError) -> Blame {
-    let DieselError::DatabaseError(kind, info) = error else {
-        return match error {
-            DieselError::BrokenTransactionManager => Blame::Connection,
-            _ => Blame::Request,
-        };
-    };
-    match kind {
-        DatabaseErrorKind::UniqueViolation
-        | DatabaseErrorKind::ForeignKeyViolation
-        | DatabaseErrorKind::NotNullViolation
-        | DatabaseErrorKind::CheckViolation => Blame::Request,
-        // diesel gives SQLite's other errors no kind, only SQLite's fixed English text.
-        _ => blame_of_text(info.message()),
-    }
-}
-
-fn blame_of_text(message: &str) -> Blame {
-    const BUSY: [&str; 2] = ["database is locked", "database table is locked"];
-    const BROKEN: [&str; 7] = [
-        "disk I/O error",
-        "database or disk is full",
-        "unable to open database file",
-        "database disk image is malformed",
-        "file is not a database",
-        "attempt to write a readonly database",
-        "locking protocol",
-    ];
-    if BUSY.iter().any(|text| message.starts_with(text)) {
-        Blame::Busy
-    } else if BROKEN.iter().any(|text| message.starts_with(text)) {
-        Blame::Connection
-    } else {
-        Blame::Request
-    }
-}
-
 fn is_malformed(error: &DieselError) -> bool {
     matches!(error, DieselError::DeserializationError(_))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn failed(message: &str) -> Fail {
-        let text = Box::new(message.to_owned());
-        Fail::Db(DieselError::DatabaseError(DatabaseErrorKind::Unknown, text))
-    }
-
-    #[test]
-    fn a_lock_and_a_full_disk_are_temporary_and_a_constraint_is_not() {
-        assert_eq!(failed("database is locked").blame(), Blame::Busy);
-        assert_eq!(
-            failed("database or disk is full").blame(),
-            Blame::Connection
-        );
-        assert_eq!(failed("no such column: x").blame(), Blame::Request);
-        assert!(Error::from(failed("disk I/O error")).is_transient());
-        assert!(!Error::from(failed("CHECK constraint failed: x")).is_transient());
-    }
 }

@@ -8,9 +8,9 @@ use std::borrow::Cow;
 use diesel::backend::Backend;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
-use diesel::serialize::ToSql;
-use diesel::sql_types::{BigInt, Binary, HasSqlType, Nullable, Text};
 use uuid::Uuid;
+
+use crate::error::Fail;
 
 /// A statement with its values.
 pub(crate) struct Sql<'a> {
@@ -18,10 +18,21 @@ pub(crate) struct Sql<'a> {
     values: Vec<Value<'a>>,
 }
 
-enum Value<'a> {
+/// A value, as the queries know it.
+pub(crate) enum Value<'a> {
     Int(Option<i64>),
     Text(Option<Cow<'a, str>>),
-    Id(Option<[u8; 16]>),
+    Id(Option<Uuid>),
+    /// Arrays: for databases that have them.
+    Ids(Vec<Uuid>),
+    Ints(Vec<i64>),
+    Texts(Vec<Option<Cow<'a, str>>>),
+}
+
+/// A database that can be told such values.
+pub(crate) trait Wire: Backend {
+    /// Adds `value` as the next parameter of a statement.
+    fn bind<'b>(out: &mut AstPass<'_, 'b, Self>, value: &'b Value<'_>) -> QueryResult<()>;
 }
 
 /// A statement whose rows have the columns `ST`.
@@ -33,12 +44,12 @@ pub(crate) struct Rows<'a, ST> {
 /// A connection that runs statements.
 pub(crate) trait Execute {
     /// The number of rows changed.
-    async fn execute(&mut self, sql: Sql<'_>) -> QueryResult<usize>;
+    async fn execute(&mut self, sql: Sql<'_>) -> Result<usize, Fail>;
 }
 
 /// A connection that reads rows with the columns `ST` as `Row`.
 pub(crate) trait Load<ST, Row> {
-    async fn load(&mut self, rows: Rows<'_, ST>) -> QueryResult<Vec<Row>>;
+    async fn load(&mut self, rows: Rows<'_, ST>) -> Result<Vec<Row>, Fail>;
 }
 
 /// The statement `text`, whose values follow in the order of its question marks.
@@ -72,15 +83,38 @@ impl<'a> Sql<'a> {
     }
 
     pub(crate) fn id(self, value: Uuid) -> Self {
-        self.value(Value::Id(Some(*value.as_bytes())))
+        self.value(Value::Id(Some(value)))
     }
 
     pub(crate) fn maybe_id(self, value: Option<Uuid>) -> Self {
-        self.value(Value::Id(value.map(|id| *id.as_bytes())))
+        self.value(Value::Id(value))
+    }
+
+    pub(crate) fn ids(self, values: Vec<Uuid>) -> Self {
+        self.value(Value::Ids(values))
+    }
+
+    pub(crate) fn ints(self, values: Vec<i64>) -> Self {
+        self.value(Value::Ints(values))
+    }
+
+    pub(crate) fn texts(self, values: impl Iterator<Item = &'a str>) -> Self {
+        self.maybe_texts(values.map(Some))
+    }
+
+    pub(crate) fn maybe_texts(self, values: impl Iterator<Item = Option<&'a str>>) -> Self {
+        self.value(Value::Texts(
+            values.map(|text| text.map(Cow::Borrowed)).collect(),
+        ))
+    }
+
+    pub(crate) fn owned_texts(self, values: Vec<Option<String>>) -> Self {
+        let owned = values.into_iter().map(|text| text.map(Cow::Owned));
+        self.value(Value::Texts(owned.collect()))
     }
 
     /// Runs the statement; the number of rows changed.
-    pub(crate) async fn execute(self, conn: &mut impl Execute) -> QueryResult<usize> {
+    pub(crate) async fn execute(self, conn: &mut impl Execute) -> Result<usize, Fail> {
         conn.execute(self).await
     }
 
@@ -95,28 +129,18 @@ impl<'a> Sql<'a> {
 
 impl<ST> Rows<'_, ST> {
     /// All rows.
-    pub(crate) async fn load<Row>(self, conn: &mut impl Load<ST, Row>) -> QueryResult<Vec<Row>> {
+    pub(crate) async fn load<Row>(self, conn: &mut impl Load<ST, Row>) -> Result<Vec<Row>, Fail> {
         conn.load(self).await
     }
 }
 
-impl<DB> QueryFragment<DB> for Sql<'_>
-where
-    DB: Backend + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<Binary>,
-    Option<i64>: ToSql<Nullable<BigInt>, DB>,
-    for<'c> Option<Cow<'c, str>>: ToSql<Nullable<Text>, DB>,
-    Option<[u8; 16]>: ToSql<Nullable<Binary>, DB>,
-{
+impl<DB: Wire> QueryFragment<DB> for Sql<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         let mut values = self.values.iter();
         for (position, part) in self.text.split('?').enumerate() {
             if position > 0 {
-                match values.next() {
-                    Some(Value::Int(value)) => out.push_bind_param::<Nullable<BigInt>, _>(value)?,
-                    Some(Value::Text(value)) => out.push_bind_param::<Nullable<Text>, _>(value)?,
-                    Some(Value::Id(value)) => out.push_bind_param::<Nullable<Binary>, _>(value)?,
-                    None => return Err(too_few(&self.text)),
-                }
+                let value = values.next().ok_or_else(|| too_few(&self.text))?;
+                DB::bind(&mut out, value)?;
             }
             out.push_sql(part);
         }
@@ -136,12 +160,9 @@ impl QueryId for Sql<'_> {
 
 impl<Conn> diesel::query_dsl::RunQueryDsl<Conn> for Sql<'_> {}
 
-impl<DB: Backend, ST> QueryFragment<DB> for Rows<'_, ST>
-where
-    for<'c> Sql<'c>: QueryFragment<DB>,
-{
+impl<DB: Wire, ST> QueryFragment<DB> for Rows<'_, ST> {
     fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        self.sql.walk_ast(out)
+        QueryFragment::<DB>::walk_ast(&self.sql, out)
     }
 }
 

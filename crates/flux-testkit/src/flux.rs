@@ -1,5 +1,6 @@
 //! The real binary as a child process in a group of its own.
 
+use crate::history::{Did, Recorder};
 use crate::wait::{pause, wait_until};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::OsStr;
@@ -16,6 +17,7 @@ use tempfile::TempDir;
 pub struct FluxBuilder {
     command: Command,
     directory: Arc<TempDir>,
+    recorder: Recorder,
 }
 
 impl FluxBuilder {
@@ -23,14 +25,19 @@ impl FluxBuilder {
     /// is also its working directory and home, without the settings of this environment.
     pub fn new(binary: impl AsRef<OsStr>) -> FluxBuilder {
         let directory = Arc::new(tempfile::tempdir().expect("a temporary directory"));
-        FluxBuilder::within(binary, directory)
+        FluxBuilder::within(binary, directory, Recorder::default())
     }
 
-    /// The same in a directory that others use, too.
-    pub(crate) fn within(binary: impl AsRef<OsStr>, directory: Arc<TempDir>) -> FluxBuilder {
+    /// The same in a directory that others use, too, whose deeds are taken down.
+    pub(crate) fn within(
+        binary: impl AsRef<OsStr>,
+        directory: Arc<TempDir>,
+        recorder: Recorder,
+    ) -> FluxBuilder {
         FluxBuilder {
             command: Command::new(binary),
             directory,
+            recorder,
         }
         .clean()
     }
@@ -41,6 +48,7 @@ impl FluxBuilder {
         FluxBuilder {
             command,
             directory: Arc::clone(&other.builder.directory),
+            recorder: other.builder.recorder.clone(),
         }
         .clean()
     }
@@ -84,12 +92,10 @@ impl FluxBuilder {
     /// Starts it.
     #[track_caller]
     pub fn spawn(mut self) -> Flux {
-        let (child, stdout, stderr) = start(&mut self.command);
+        let started = start(&mut self.command, &self.recorder);
         Flux {
             builder: self,
-            child,
-            stdout,
-            stderr,
+            started,
         }
     }
 }
@@ -98,6 +104,14 @@ impl FluxBuilder {
 #[derive(Debug)]
 pub struct Flux {
     builder: FluxBuilder,
+    started: Started,
+}
+
+/// One start of it.
+#[derive(Debug)]
+struct Started {
+    /// Its number in the record.
+    number: usize,
     child: Child,
     stdout: Lines,
     stderr: Lines,
@@ -111,17 +125,17 @@ impl Flux {
 
     /// Id of the process and of its group.
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.started.child.id()
     }
 
     /// What it wrote to its standard output so far.
     pub fn stdout(&self) -> Vec<String> {
-        self.stdout.get()
+        self.started.stdout.get()
     }
 
     /// What it wrote to its standard error so far.
     pub fn stderr(&self) -> Vec<String> {
-        self.stderr.get()
+        self.started.stderr.get()
     }
 
     /// Waits for a line of either output that contains `text` and returns it; panics with all
@@ -148,9 +162,14 @@ impl Flux {
     pub fn wait(&mut self, timeout: Duration) -> ExitStatus {
         let start = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait().expect("the child can be waited for") {
+            if let Some(status) = self
+                .started
+                .child
+                .try_wait()
+                .expect("the child can be waited for")
+            {
                 wait_until("both outputs are closed", timeout, || {
-                    self.stdout.closed() && self.stderr.closed()
+                    self.started.stdout.closed() && self.started.stderr.closed()
                 });
                 return status;
             }
@@ -165,7 +184,8 @@ impl Flux {
 
     /// Whether it still runs.
     pub fn runs(&mut self) -> bool {
-        self.child
+        self.started
+            .child
             .try_wait()
             .expect("the child can be waited for")
             .is_none()
@@ -173,23 +193,35 @@ impl Flux {
 
     /// Power failure: SIGKILL to the process alone; its actions stay behind as orphans.
     pub fn kill9(&mut self) {
-        self.child.kill().expect("the child can be killed");
-        self.child.wait().expect("the child can be waited for");
+        self.note(Did::Killed);
+        self.started.child.kill().expect("the child can be killed");
+        self.started
+            .child
+            .wait()
+            .expect("the child can be waited for");
     }
 
     /// Asks it to end: SIGTERM.
     pub fn terminate(&self) {
+        self.note(Did::Terminated);
         self.signal(Signal::TERM);
+    }
+
+    /// The same from the keyboard: SIGINT.
+    pub fn interrupt(&self) {
+        self.signal(Signal::INT);
     }
 
     /// Freezes it (SIGSTOP), as a long pause of a virtual machine would.
     pub fn stop(&self) {
+        self.note(Did::Froze);
         self.signal(Signal::STOP);
     }
 
     /// Thaws it.
     pub fn cont(&self) {
         self.signal(Signal::CONT);
+        self.note(Did::Thawed);
     }
 
     /// Starts it again with the same arguments, environment and directory; the old one is killed
@@ -197,11 +229,15 @@ impl Flux {
     #[track_caller]
     pub fn restart(&mut self) {
         self.kill9();
-        (self.child, self.stdout, self.stderr) = start(&mut self.builder.command);
+        self.started = start(&mut self.builder.command, &self.builder.recorder);
+    }
+
+    fn note(&self, did: impl Fn(usize) -> Did) {
+        self.builder.recorder.did(did(self.started.number));
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = Pid::from_child(&self.child);
+        let pid = Pid::from_child(&self.started.child);
         rustix::process::kill_process(pid, signal).expect("the child can be signalled");
     }
 
@@ -216,20 +252,32 @@ impl Flux {
 
 impl Drop for Flux {
     fn drop(&mut self) {
+        self.note(Did::Killed);
         // An error says that the group is gone already.
-        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
-        let _ = self.child.wait();
+        let _ = kill_process_group(Pid::from_child(&self.started.child), Signal::KILL);
+        let _ = self.started.child.wait();
     }
 }
 
 #[track_caller]
-fn start(command: &mut Command) -> (Child, Lines, Lines) {
+fn start(command: &mut Command, recorder: &Recorder) -> Started {
+    let number = recorder.start();
     let mut child = command
         .spawn()
         .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
-    let stdout = Lines::of(child.stdout.take().expect("stdout is piped"));
-    let stderr = Lines::of(child.stderr.take().expect("stderr is piped"));
-    (child, stdout, stderr)
+    let stdout = child.stdout.take().expect("stdout is piped");
+    let stderr = child.stderr.take().expect("stderr is piped");
+    let recorder = recorder.clone();
+    let listen = move |line: Option<&str>| match line {
+        Some(line) => recorder.line(number, line),
+        None => recorder.did(Did::Ended(number)),
+    };
+    Started {
+        number,
+        child,
+        stdout: Lines::of(stdout, |_| {}),
+        stderr: Lines::of(stderr, listen),
+    }
 }
 
 /// Lines of a pipe, collected by a thread that ends with the pipe.
@@ -237,18 +285,24 @@ fn start(command: &mut Command) -> (Child, Lines, Lines) {
 struct Lines(Arc<Mutex<(Vec<String>, bool)>>);
 
 impl Lines {
-    fn of(pipe: impl Read + Send + 'static) -> Lines {
+    /// `listen` hears each line, and `None` at the end.
+    fn of(
+        pipe: impl Read + Send + 'static,
+        listen: impl Fn(Option<&str>) + Send + 'static,
+    ) -> Lines {
         let lines = Lines(Arc::default());
         let shared = Arc::clone(&lines.0);
         std::thread::spawn(move || {
             for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
                 let line = String::from_utf8_lossy(&line).into_owned();
+                listen(Some(&line));
                 shared
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .0
                     .push(line);
             }
+            listen(None);
             shared.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
         });
         lines

@@ -1,5 +1,6 @@
 //! Settings: one table of keys, merged from flags, environment and file, all faults at once.
 
+use crate::database::Database;
 use crate::exit::{CONFIG, Failure};
 use figment2::Figment;
 use figment2::providers::{Format, Toml};
@@ -28,6 +29,7 @@ macro_rules! keys {
 
 keys! {
     "name", "", "label of this engine; its host name and process id when empty";
+    "database_url", "", "PostgreSQL database that the engines share, such as postgres://flux@db/flux; the embedded store when empty";
     "data_dir", "", "folder of the embedded store; $XDG_DATA_HOME/flux when empty";
     "failover_time_window", "+3m", "how long a heartbeat may be missing before an engine's branches are taken over";
     "concurrency_level", "10", "branches that this engine runs at a time";
@@ -48,6 +50,9 @@ pub struct Flags {
     /// Settings file instead of ./flux.toml
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// PostgreSQL database that the engines share
+    #[arg(long, global = true, value_name = "URL")]
+    database_url: Option<String>,
     /// Folder of the embedded store
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<String>,
@@ -72,11 +77,12 @@ pub struct Setting {
 }
 
 /// All settings, checked.
+#[derive(Clone)]
 pub struct Config {
     /// As given, by key.
     pub given: BTreeMap<&'static str, Setting>,
-    /// The store's file.
-    pub database: PathBuf,
+    /// The store.
+    pub database: Database,
     /// Of the engine.
     pub engine: flux_engine::Config,
     /// JSON logs.
@@ -145,6 +151,7 @@ fn gather(flags: &Flags, faults: &mut Vec<String>) -> BTreeMap<&'static str, Set
         }
     }
     let flags = [
+        ("database_url", &flags.database_url),
         ("data_dir", &flags.data_dir),
         ("failover_time_window", &flags.failover_time_window),
         ("concurrency_level", &flags.concurrency_level),
@@ -254,6 +261,16 @@ struct Reader<'a> {
     faults: Vec<String>,
 }
 
+impl Config {
+    /// The value of a key, fit to be shown.
+    pub fn shown(&self, key: &str) -> String {
+        match (key, &self.database) {
+            ("database_url", Database::Server(address)) => address.to_string(),
+            _ => self.given[key].value.clone(),
+        }
+    }
+}
+
 impl Reader<'_> {
     fn text(&self, key: &str) -> &str {
         self.given
@@ -302,11 +319,28 @@ impl Reader<'_> {
         }
     }
 
-    fn database(&mut self) -> PathBuf {
-        match self.text("data_dir") {
+    fn database(&mut self) -> Database {
+        let file = match self.text("data_dir") {
             "" => home("XDG_DATA_HOME", ".local/share").join("flux/flux.db"),
             folder => PathBuf::from(folder).join("flux.db"),
+        };
+        match self.text("database_url") {
+            "" => Database::File(file),
+            url => match url.parse() {
+                Ok(address) => Database::Server(address),
+                Err(error) => {
+                    self.secret_fault("database_url", &error);
+                    Database::File(file)
+                }
+            },
         }
+    }
+
+    /// A fault of a value that may hold a password, and so is not shown.
+    fn secret_fault(&mut self, key: &str, error: &dyn std::fmt::Display) {
+        let source = self.given.get(key).map_or("", |s| s.source.as_str());
+        let name = key.to_uppercase();
+        self.faults.push(format!("{name} (from {source}): {error}"));
     }
 
     fn engine(&mut self) -> flux_engine::Config {

@@ -2,6 +2,7 @@
 
 mod command;
 mod config;
+mod database;
 mod exit;
 mod output;
 #[cfg(test)]

@@ -58,6 +58,11 @@ pub fn watched() -> bool {
     !quiet() && !dumb && std::io::stderr().is_terminal()
 }
 
+/// Whether data goes to a person, too.
+pub fn data_is_watched() -> bool {
+    std::io::stdout().is_terminal()
+}
+
 /// Shows these live lines from now on, or none.
 pub fn set_live(lines: Option<MultiProgress>) {
     *LIVE.lock().unwrap_or_else(PoisonError::into_inner) = lines;
@@ -123,11 +128,16 @@ pub fn document(format: Format, value: &Value) -> Result<(), Failure> {
 
 /// Rows under upper-case headers.
 pub fn table(header: &[&str], rows: Vec<Vec<String>>) {
+    data(&table_text(header, rows));
+}
+
+/// The same as text.
+pub fn table_text(header: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(header.iter().map(|name| name.to_uppercase()));
     table.add_rows(rows);
-    data(&table.trim_fmt());
+    table.trim_fmt()
 }
 
 fn quiet() -> bool {
@@ -141,7 +151,7 @@ fn to_stderr(text: &str) {
 
 /// Without control characters, but for colours: names and outputs of actions come from anywhere,
 /// and must not steer the terminal.
-fn harmless(text: &str) -> String {
+pub fn harmless(text: &str) -> String {
     let mut harmless = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {

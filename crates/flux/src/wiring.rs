@@ -4,23 +4,48 @@ use crate::config::Config;
 use crate::exit::{CONFIG, Failure, TRY_AGAIN, UNAVAILABLE};
 use flux_core::ports::members::Members;
 use flux_engine::{Engine, StartError, Stores};
-use flux_failover::SystemClock;
-use flux_store::SqliteStore;
+use flux_failover::SystemHost;
+use flux_store::Store;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long to wait before a server that is away is tried again.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Opens the store, creating or migrating it when needed.
-pub fn store(config: &Config) -> Result<Arc<SqliteStore>, Failure> {
-    match SqliteStore::open(&config.database, flux_store::Options::default()) {
-        Ok(store) => Ok(Arc::new(store)),
-        Err(error) => Err(Failure::new(UNAVAILABLE, error.to_string())
-            .help("set FLUX_DATA_DIR to a folder on a local disk")),
+pub async fn store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    let name = name(config);
+    let opened = config.database.open(&name, config.engine.window);
+    opened.await.map_err(|refused| refused.failure)
+}
+
+/// Opens the store of an engine, which may start before its database does.
+pub async fn store_in_time(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    let name = name(config);
+    let mut told = false;
+    loop {
+        let opened = config.database.open(&name, config.engine.window);
+        match opened.await {
+            Ok(store) => return Ok(store),
+            Err(refused) if !refused.is_transient => return Err(refused.failure),
+            Err(refused) if !std::mem::replace(&mut told, true) => {
+                let text = refused.failure.message;
+                tracing::warn!("the database is not there yet, it is tried again: {text}");
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(PAUSE).await;
     }
+}
+
+fn name(config: &Config) -> String {
+    format!("flux {}", config.engine.name)
 }
 
 /// Starts an engine on the store.
 pub async fn engine(
     config: flux_engine::Config,
-    store: &Arc<SqliteStore>,
+    store: &Arc<dyn Store>,
 ) -> Result<Engine, Failure> {
     let opener = Arc::clone(store);
     let stores = Stores {
@@ -30,7 +55,7 @@ pub async fn engine(
         definitions: store.clone(),
     };
     let compiler = Arc::new(flux_lang::Language);
-    Engine::start(config, stores, compiler, Arc::new(SystemClock))
+    Engine::start(config, stores, compiler, Arc::new(SystemHost))
         .await
         .map_err(|error| match error {
             StartError::Actions(text) => Failure::new(CONFIG, text),

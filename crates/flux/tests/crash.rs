@@ -3,11 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "a random test prints its seed")]
 
-use flux_testkit::{Flux, FluxBuilder, Trace, Witness, wait_until};
+use flux_testkit::history::Rules;
+use flux_testkit::{Cluster, Flux, Mark, PATIENCE, Witness, shell_task, wait_until};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Steps of each branch of the definition.
 const STEPS: usize = 6;
@@ -72,7 +71,7 @@ fn steps(witness: &Witness, prefix: &str, broken: &[usize]) -> String {
             [] => String::new(),
             _ => format!(", metadata: {{ flux: {{ break: {mark} }} }}"),
         };
-        let command = format!("{}; sleep 0.05", witness.command()).replace('\'', "''");
+        let command = witness.around("sleep 0.05").replace('\'', "''");
         text.push_str(&format!(
             "- {prefix}{step}: {{ run: {{ shell: {{ command: '{command}' }} }}{metadata} }}\n"
         ));
@@ -86,58 +85,32 @@ fn indent(text: &str, by: usize) -> String {
         .collect()
 }
 
-fn document(breaks: &str, body: &str) -> String {
-    format!(
-        "document:\n  dsl: '1.0.3'\n  namespace: test\n  name: crash-{breaks}\n  version: '1.0.0'\n  \
-         metadata: {{ flux: {{ breaks: {breaks} }} }}\ndo:\n{body}"
-    )
-}
-
-struct Cluster {
+/// An engine that is killed and started again, on a cluster of its own.
+struct Torment {
+    cluster: Cluster,
     engine: Flux,
 }
 
-impl Cluster {
-    fn start(definition: &str, runs: usize) -> Cluster {
-        let builder = FluxBuilder::new(env!("CARGO_BIN_EXE_flux"))
-            .env("FLUX_FAILOVER_TIME_WINDOW", "+1s")
-            .env("FLUX_POISON_LIMIT", "1000000")
-            .args(["start"]);
-        std::fs::write(builder.directory().join("crash.yaml"), definition).unwrap();
-        let cluster = Cluster {
-            engine: builder.spawn(),
-        };
-        cluster.flux(&["submit", "crash.yaml", "--count", &runs.to_string()]);
-        cluster
-    }
-
-    /// Output of a client command beside the engine.
-    fn flux(&self, args: &[&str]) -> String {
-        let mut client = FluxBuilder::beside(&self.engine).args(args).spawn();
-        let status = client.wait(PATIENCE);
-        assert!(status.success(), "flux {args:?}: {:?}", client.stderr());
-        client.stdout().join("\n")
+impl Torment {
+    fn start(breaks: &str, tasks: &str, runs: usize) -> Torment {
+        let cluster = Cluster::new(env!("CARGO_BIN_EXE_flux"), "+1s");
+        let engine = cluster
+            .engine("tormented")
+            .env("FLUX_POISON_LIMIT", "1000000");
+        let engine = engine.spawn();
+        cluster.submit_with(&format!("crash-{breaks}"), breaks, tasks, runs);
+        Torment { cluster, engine }
     }
 
     fn completed(&self) -> usize {
-        let list = self.flux(&[
-            "list",
-            "--state",
-            "completed",
-            "--limit",
-            "100000",
-            "-o",
-            "json",
-        ]);
-        let list: serde_json::Value = serde_json::from_str(&list).unwrap();
-        let runs = list.get("runs").unwrap_or(&list);
-        runs.as_array().unwrap().len()
+        let list = ["list", "--state", "completed", "--limit", "100000"];
+        self.cluster.json(&list)["runs"].as_array().unwrap().len()
     }
 
     /// Kills and restarts the engine at random moments, then lets the runs end. Every second kill
     /// comes while actions are seen to begin, the others at any moment: while the engine starts,
     /// while it waits for its window to pass.
-    fn torment(&mut self, dice: &mut Dice, witness: &Witness, kills: u64, runs: usize) {
+    fn run(&mut self, dice: &mut Dice, witness: &Witness, kills: u64, runs: usize) {
         for kill in 0..kills {
             let busy = kill % 2 == 0;
             if busy && !self.begins_something(witness, runs) {
@@ -155,6 +128,11 @@ impl Cluster {
         });
     }
 
+    fn check(&self, witness: &Witness) {
+        let evidence = self.cluster.evidence(Some(witness));
+        evidence.check(&Rules::default()).assert();
+    }
+
     /// Waits until another action begins; false when all runs have completed instead.
     fn begins_something(&self, witness: &Witness, runs: usize) -> bool {
         let before = witness.traces().len();
@@ -170,8 +148,8 @@ impl Cluster {
 }
 
 /// What each branch did, in order of the witness: numbers of its steps.
-fn by_branch(witness: &Witness) -> BTreeMap<String, Vec<(usize, Trace)>> {
-    let mut branches: BTreeMap<String, Vec<(usize, Trace)>> = BTreeMap::new();
+fn by_branch(witness: &Witness) -> BTreeMap<String, Vec<(usize, Mark)>> {
+    let mut branches: BTreeMap<String, Vec<(usize, Mark)>> = BTreeMap::new();
     for trace in witness.traces() {
         let branch = trace.key.split('/').next().unwrap().to_owned();
         let step = trace.node.trim_end_matches(|c: char| !c.is_ascii_digit());
@@ -192,8 +170,8 @@ fn process_killed_at_random_no_finished_action_runs_again_and_none_is_skipped() 
         indent(&right, 16)
     );
     let (kills, runs) = measure();
-    let mut cluster = Cluster::start(&document("every-action", &body), runs);
-    cluster.torment(&mut dice, &witness, kills, runs);
+    let mut torment = Torment::start("every-action", &body, runs);
+    torment.run(&mut dice, &witness, kills, runs);
     tell_interrupted(&witness, kills);
     let branches = by_branch(&witness);
     assert_eq!(branches.len(), runs * 2);
@@ -209,6 +187,7 @@ fn process_killed_at_random_no_finished_action_runs_again_and_none_is_skipped() 
         }
         assert_eq!(done, STEPS, "branch {branch} left steps out");
     }
+    torment.check(&witness);
 }
 
 #[test]
@@ -218,8 +197,8 @@ fn process_killed_at_random_marked_rolls_back_exactly_to_the_break() {
     let breaks = [2, 4];
     let body = indent(&steps(&witness, "s", &breaks), 2);
     let (kills, runs) = measure();
-    let mut cluster = Cluster::start(&document("marked", &body), runs);
-    cluster.torment(&mut dice, &witness, kills, runs);
+    let mut torment = Torment::start("marked", &body, runs);
+    torment.run(&mut dice, &witness, kills, runs);
     tell_interrupted(&witness, kills);
     let branches = by_branch(&witness);
     assert_eq!(branches.len(), runs);
@@ -245,31 +224,29 @@ fn process_killed_at_random_marked_rolls_back_exactly_to_the_break() {
         }
         assert_eq!(last, Some(STEPS - 1), "branch {branch} left steps out");
     }
+    torment.check(&witness);
 }
 
 #[test]
 fn process_frozen_past_its_window_wakes_up_fenced() {
     let witness = Witness::new();
-    let command = format!("{}; sleep 0.3", witness.command()).replace('\'', "''");
+    let command = witness.around("sleep 0.3");
     let body: String = (0..STEPS)
-        .map(|step| format!("  - s{step}: {{ run: {{ shell: {{ command: '{command}' }} }} }}\n"))
+        .map(|step| shell_task(&format!("s{step}"), &command))
         .collect();
-    let cluster = Cluster::start(&document("every-action", &body), 1);
+    let torment = Torment::start("every-action", &body, 1);
     wait_until("the first step ran", PATIENCE, || {
         !witness.traces().is_empty()
     });
-    cluster.engine.stop();
-    let second = FluxBuilder::beside(&cluster.engine)
-        .env("FLUX_FAILOVER_TIME_WINDOW", "+1s")
-        .args(["start"])
-        .spawn();
+    torment.engine.stop();
+    let second = torment.cluster.engine("second").spawn();
     let before = witness.traces().len();
     wait_until("the second engine took over", PATIENCE, || {
         witness.traces().len() > before + 1
     });
-    cluster.engine.cont();
+    torment.engine.cont();
     wait_until("the run has completed", PATIENCE, || {
-        cluster.completed() == 1
+        torment.completed() == 1
     });
     for (branch, trail) in by_branch(&witness) {
         let mut highest = 0;
@@ -288,5 +265,6 @@ fn process_frozen_past_its_window_wakes_up_fenced() {
         }
         assert_eq!(done, STEPS);
     }
+    torment.check(&witness);
     drop(second);
 }

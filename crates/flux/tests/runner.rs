@@ -5,7 +5,7 @@
 use flux_core::chart::ActionKind;
 use flux_core::ids::{BranchId, Epoch, RunId};
 use flux_core::value;
-use flux_engine::action::{Actions, Config, Failure, Request};
+use flux_engine::action::{Actions, Config, Failure, Perform, Request};
 use flux_testkit::{PATIENCE, alive, wait_until_async};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};

@@ -51,8 +51,14 @@ const TABLE: &[Allowed] = &[
             "flux-store",
             "flux-failover",
             "flux-engine",
+            "flux-testkit-postgres",
         ],
         never: &[],
+    },
+    Allowed {
+        name: "flux-testkit-postgres",
+        ours: &[],
+        never: &["*"],
     },
     Allowed {
         name: "flux",

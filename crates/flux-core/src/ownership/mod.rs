@@ -13,10 +13,12 @@
 //! clocks differ by less than 5 %. What is left (a process frozen between looking at its clock and
 //! acting) is refused by the store, which compares owner, epoch and commit point in every write.
 
+mod differences;
 mod observer;
 mod timing;
 mod trust;
 
+pub use differences::{differing_windows, wrong_clocks};
 pub use observer::{Observer, Verdict};
 pub use timing::Timing;
 pub use trust::{Trust, TrustWindow};

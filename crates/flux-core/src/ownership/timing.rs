@@ -55,6 +55,13 @@ impl Timing {
         }
     }
 
+    /// Time from the last heartbeat of a member with this `window` until its branches are free at
+    /// the latest, W + W/3 + C, when others that live look every `observe`.
+    #[must_use]
+    pub fn latest_takeover(window: Duration, observe: Duration) -> Duration {
+        window.saturating_add(window / 3).saturating_add(observe)
+    }
+
     /// Silence after which a member is worth mentioning: half of `window`, when at least one
     /// heartbeat must be missing.
     #[must_use]
@@ -81,6 +88,16 @@ mod tests {
         assert_eq!(timing.soft_limit, secs(120));
         assert_eq!(timing.kill_at, secs(152));
         assert_eq!(timing.dead_line, secs(162));
+    }
+
+    #[test]
+    fn branches_of_a_silent_engine_are_free_in_time() {
+        let window = Duration::from_secs(180);
+        let observe = Timing::of(window).observe;
+        let latest = Timing::latest_takeover(window, observe);
+        assert_eq!(latest, Duration::from_secs(180 + 60 + 15));
+        let never = Timing::latest_takeover(Duration::MAX, observe);
+        assert_eq!(never, Duration::MAX);
     }
 
     #[test]

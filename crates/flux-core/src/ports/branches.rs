@@ -220,6 +220,7 @@ pub trait Branches: Send + Sync {
     /// Gives a branch back; false when fenced.
     async fn release(&self, release: Release) -> Result<bool, Error>;
 
-    /// Branches that the incarnation owns, to notice what was cancelled or taken over.
-    async fn owned(&self, owner: Incarnation) -> Result<Vec<(BranchId, Epoch)>, Error>;
+    /// Branches that the incarnation owns, with what guards them: to notice what was cancelled or
+    /// taken over, and what a claim has taken whose answer was lost.
+    async fn owned(&self, owner: Incarnation) -> Result<Vec<(BranchId, Fence)>, Error>;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::Error;
-use crate::clock::Timestamp;
+use crate::clock::{ClockOffset, Timestamp};
 use crate::ids::{BranchId, CommitNo, Incarnation, RunId};
 
 /// How the cluster regards one incarnation of an engine.
@@ -34,6 +34,10 @@ pub struct Member {
     pub state: MemberState,
     /// When it last beat by its own calendar clock: to show, never to judge by.
     pub heartbeat_at: Timestamp,
+    /// How long ago that was by the clock of the database: to show, never to judge by.
+    pub heartbeat_age: Duration,
+    /// How far its calendar clock was from the database's then: to show, never to judge by.
+    pub clock_offset: ClockOffset,
     /// When it joined by its own calendar clock: to show.
     pub started_at: Timestamp,
     /// The machine it runs on.
@@ -42,6 +46,10 @@ pub struct Member {
     pub pid: u32,
     /// The version of the engine's program.
     pub version: String,
+    /// The pool whose branches it claims; `None` is the common one.
+    pub pool: Option<String>,
+    /// How many branches it runs at a time, at most.
+    pub concurrency: u32,
     /// How many branches it owns.
     pub running: u64,
 }
@@ -61,6 +69,10 @@ pub struct NewMember {
     pub pid: u32,
     /// The version of the engine's program.
     pub version: String,
+    /// The pool whose branches it claims; `None` is the common one.
+    pub pool: Option<String>,
+    /// How many branches it runs at a time, at most.
+    pub concurrency: u32,
 }
 
 /// The answer to an engine that wants to join.
@@ -109,11 +121,18 @@ pub trait Members: Send + Sync {
     /// is fenced and must end everything it runs.
     async fn heartbeat(&self, me: Incarnation, now: Timestamp) -> Result<bool, Error>;
 
+    /// How often the store was reached anew. Another number than before means that it may have been
+    /// away, or gone back to an older state: what was observed until then counts no more.
+    fn openings(&self) -> u64 {
+        0
+    }
+
     /// All members that are alive or draining, and the dead ones that still own branches.
     async fn members(&self) -> Result<Vec<Member>, Error>;
 
     /// Declares `who` dead if its heartbeat number is still `seen_seq` and it is not dead yet, in
-    /// one step, and records the failover with its `evidence`. `true`: this call did it.
+    /// one step, and records the failover with its `evidence`, its last heartbeat and the name of
+    /// the member `by`. `true`: this call did it.
     async fn convict(
         &self,
         who: Incarnation,

@@ -77,6 +77,18 @@ pub struct Event {
     pub json: String,
 }
 
+impl Event {
+    /// What `id`, `source` and `type` must be, for messages.
+    pub const ATTRIBUTE: &str = "text of 1 to 1000 bytes without control characters";
+
+    /// Whether this can be an `id`, a `source` or a `type`. CloudEvents allows no control
+    /// characters; databases look events up by these, and keys have limits.
+    #[must_use]
+    pub fn is_attribute(text: &str) -> bool {
+        (1..=1000).contains(&text.len()) && !text.contains(char::is_control)
+    }
+}
+
 /// An event kept for a run until a listener consumes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signal {
@@ -203,21 +215,66 @@ pub struct RunFilter {
     pub before: Option<RunId>,
 }
 
-/// A branch taken over from a dead engine, as it can be shown.
+/// An engine that was declared dead, as it can be shown.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FailoverRecord {
     /// The engine that died.
     pub from: Incarnation,
     /// Its name.
     pub from_name: String,
+    /// Number of its last heartbeat.
+    pub heartbeat_seq: u64,
+    /// When that was, by the calendar clock of the engine that died.
+    pub heartbeat_at: Timestamp,
     /// Who declared it dead.
     pub by: Incarnation,
-    /// When.
+    /// Its name; empty when it was no member, because it only wanted to join.
+    pub by_name: String,
+    /// When, by the calendar clock of the one that declared it dead.
     pub at: Timestamp,
     /// On what evidence.
     pub evidence: String,
     /// Branches freed.
     pub branches: u64,
+}
+
+/// A branch that was freed from a dead engine, as it can be shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TakeoverRecord {
+    /// The branch.
+    pub branch: BranchId,
+    /// Its run.
+    pub run: RunId,
+    /// The epoch that it was freed with.
+    pub epoch: Epoch,
+    /// The commit point that it went back to.
+    pub commit_no: CommitNo,
+    /// The node of that commit point.
+    pub node: String,
+    /// How many engines it had lost since that commit point.
+    pub lost: u32,
+    /// Whether that was once too often, and it failed.
+    pub poisoned: bool,
+    /// When it was freed.
+    pub at: Timestamp,
+    /// Where it went on.
+    pub resumed: Resumed,
+}
+
+/// Where a branch went on after a takeover.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resumed {
+    /// An engine reached the next commit point, or runs it now.
+    By {
+        /// Name of the engine.
+        engine: String,
+        /// When it reached that commit point, or claimed the branch.
+        at: Timestamp,
+    },
+    /// No engine has claimed it yet.
+    NotYet,
+    /// It has ended where it was: it failed, or was cancelled.
+    Never,
 }
 
 /// The clients' side of the store.
@@ -243,4 +300,22 @@ pub trait Runs: Send + Sync {
 
     /// The engines that were declared dead, newest first.
     async fn failovers(&self, limit: u32) -> Result<Vec<FailoverRecord>, Error>;
+
+    /// The branches that were freed from this dead engine, those that were freed first first.
+    async fn takeovers(&self, from: Incarnation, limit: u32) -> Result<Vec<TakeoverRecord>, Error>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Event;
+
+    #[test]
+    fn an_attribute_of_an_event_is_short_text_without_control_characters() {
+        for right in ["a", "com.example.order/v1", &"x".repeat(1000)] {
+            assert!(Event::is_attribute(right), "{right}");
+        }
+        for wrong in ["", "a\0b", "a\nb", &"x".repeat(1001)] {
+            assert!(!Event::is_attribute(wrong), "{wrong:?}");
+        }
+    }
 }

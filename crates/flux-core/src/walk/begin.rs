@@ -9,6 +9,7 @@ use crate::chart::{
 };
 use crate::clock::Timestamp;
 use crate::expr::Scope;
+use crate::ports::runs::Event;
 use crate::time_expression::TimeExpression;
 use crate::value::{self, Value};
 use crate::{duration, ids::BranchId};
@@ -242,15 +243,15 @@ impl Walk {
             .entry("time")
             .or_insert_with(|| self.now.to_string().into());
         let text = |name: &str| match fields.get(name).and_then(|value| value.as_str()) {
-            Some(text) if !text.is_empty() => Ok(text.to_owned()),
+            Some(text) if Event::is_attribute(text) => Ok(text.to_owned()),
             _ => Err(Fault::new(
                 FaultKind::Validation,
-                format!("the event's `{name}` must be text that is not empty"),
+                format!("the event's `{name}` must be {}", Event::ATTRIBUTE),
             )),
         };
         let (id, source, kind) = (text("id")?, text("source")?, text("type")?);
         let json = event.to_string();
-        self.pending.published.push(crate::ports::runs::Event {
+        self.pending.published.push(Event {
             id,
             source,
             kind,

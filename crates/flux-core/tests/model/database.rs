@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use flux_core::clock::Timestamp;
+use flux_core::clock::{ClockOffset, Timestamp};
 use flux_core::ids::Incarnation;
 use flux_core::ports::members::{Member, MemberState};
 use uuid::Uuid;
@@ -242,10 +242,14 @@ impl Database {
                     MemberState::Alive
                 },
                 heartbeat_at: Timestamp::default(),
+                heartbeat_age: Duration::ZERO,
+                clock_offset: ClockOffset::default(),
                 started_at: Timestamp::default(),
                 host: String::new(),
                 pid: 0,
                 version: String::new(),
+                pool: None,
+                concurrency: 0,
                 running: u64::from(running(row)),
             })
             .collect()

@@ -48,27 +48,17 @@ impl Leases {
         }
     }
 
-    /// Follows the trust of one incarnation on a thread of its own, until `end`.
-    ///
-    /// # Errors
-    /// When the system refuses a thread.
-    pub fn follow(&self, trust: &TrustHandle, end: CancellationToken) -> std::io::Result<()> {
+    /// Follows the trust of one incarnation until `end`.
+    pub async fn follow(self, trust: TrustHandle, end: CancellationToken) {
         let mut until = trust.lives_until();
-        self.renew(*until.borrow_and_update());
-        let (leases, runtime) = (self.clone(), tokio::runtime::Handle::current());
-        let follow = async move {
-            loop {
-                tokio::select! {
-                    changed = until.changed() => if changed.is_err() { return },
-                    () = end.cancelled() => return,
-                }
-                leases.renew(*until.borrow_and_update());
+        loop {
+            self.renew(*until.borrow_and_update());
+            tokio::select! {
+                biased;
+                () = end.cancelled() => return,
+                changed = until.changed() => if changed.is_err() { return },
             }
-        };
-        std::thread::Builder::new()
-            .name("flux-leases".to_owned())
-            .spawn(move || runtime.block_on(follow))?;
-        Ok(())
+        }
     }
 
     fn renew(&self, until: Option<BootTime>) {

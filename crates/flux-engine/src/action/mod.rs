@@ -17,17 +17,21 @@ mod shell;
 mod tests;
 mod with;
 
+use async_trait::async_trait;
 use flux_core::chart::{ActionKind, Fault, FaultKind};
 use flux_core::clock::Timestamp;
+use flux_core::host::Host;
 use flux_core::ids::{BranchId, Epoch, RunId};
 use flux_core::value::{self, Value};
+use flux_failover::TrustHandle;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use with::With;
 
-pub(crate) use leases::Leases;
+use leases::Leases;
 
 /// One action to perform.
 #[derive(Clone, Debug)]
@@ -108,7 +112,23 @@ impl Default for Config {
     }
 }
 
-/// Performs actions. One for the whole engine: it keeps connections and access tokens.
+/// Does the work that an engine's runs ask for.
+#[async_trait]
+pub trait Perform: Send + Sync {
+    /// Performs one action and returns its output.
+    ///
+    /// When `cancel` fires, what was started is ended before this returns. Dropping the future
+    /// ends it at once.
+    async fn perform(&self, request: Request, cancel: CancellationToken) -> Result<Value, Failure>;
+
+    /// From now on what runs may live for as long as this trust says, until `end`.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    fn trust(&self, trust: TrustHandle, end: CancellationToken, host: &dyn Host) -> io::Result<()>;
+}
+
+/// The real actions. One for the whole engine: it keeps connections and access tokens.
 pub struct Actions {
     config: Config,
     http: http::Http,
@@ -134,20 +154,24 @@ impl Actions {
         })
     }
 
-    /// Those who are told how long the processes may live.
-    pub(crate) fn leases(&self) -> &Leases {
-        &self.leases
-    }
-
-    /// Performs one action and returns its output.
-    ///
-    /// When `cancel` fires, what was started is ended before this returns; the fault then says
-    /// that the action was cancelled. Dropping the future kills a process group at once.
-    pub async fn perform(
+    async fn run(
         &self,
-        request: Request,
-        cancel: CancellationToken,
-    ) -> Result<Value, Failure> {
+        command: child::Command,
+        with: &With<'_>,
+        request: &Request,
+        cancel: &CancellationToken,
+    ) -> Result<serde_json::Value, Failure> {
+        let options = child::Options::read(with, &self.config)?;
+        let runner = self.config.runner.as_deref();
+        let how = runner.map(|runner| (runner, &self.leases));
+        child::run(command, options, request, cancel, how).await
+    }
+}
+
+#[async_trait]
+impl Perform for Actions {
+    /// When it was cancelled, the fault says so. Dropping the future kills a process group.
+    async fn perform(&self, request: Request, cancel: CancellationToken) -> Result<Value, Failure> {
         if cancel.is_cancelled() {
             return Err(cancelled(request.kind).into());
         }
@@ -171,17 +195,10 @@ impl Actions {
         Ok(value::from_serde(output))
     }
 
-    async fn run(
-        &self,
-        command: child::Command,
-        with: &With<'_>,
-        request: &Request,
-        cancel: &CancellationToken,
-    ) -> Result<serde_json::Value, Failure> {
-        let options = child::Options::read(with, &self.config)?;
-        let runner = self.config.runner.as_deref();
-        let how = runner.map(|runner| (runner, &self.leases));
-        child::run(command, options, request, cancel, how).await
+    /// Told from a thread of its own, so that a busy runtime costs no process its life.
+    fn trust(&self, trust: TrustHandle, end: CancellationToken, host: &dyn Host) -> io::Result<()> {
+        let follow = self.leases.clone().follow(trust, end);
+        host.spawn_apart("flux-leases", Box::pin(follow))
     }
 }
 

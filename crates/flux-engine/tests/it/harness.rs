@@ -7,8 +7,8 @@ use flux_core::ports::members::Members;
 use flux_core::ports::runs::{Event, Outcome, RunRecord, Runs, Signalled};
 use flux_core::value;
 use flux_engine::{Config, Engine, RunOptions, Stores, action, deploy, new_run};
-use flux_failover::SystemClock;
-use flux_store::{Options, SqliteStore};
+use flux_failover::{SystemClock, SystemHost};
+use flux_store::{Options, SqliteStore, Store};
 use flux_testkit::wait_until_async;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ impl House {
 
     pub async fn engine_on(&self, config: Config, stores: Stores) -> Engine {
         let compiler = Arc::new(flux_lang::Language);
-        Engine::start(config, stores, compiler, Arc::new(SystemClock))
+        Engine::start(config, stores, compiler, Arc::new(SystemHost))
             .await
             .unwrap()
     }

@@ -3,11 +3,13 @@
 use crate::harness::{House, PATIENCE, output, workflow};
 use async_trait::async_trait;
 use flux_core::branch::RunState;
-use flux_core::ids::{BranchId, Epoch, Incarnation};
+use flux_core::ids::{BranchId, Incarnation};
 use flux_core::ports::Error;
-use flux_core::ports::branches::{Branches, ClaimRequest, Claims, Commit, Committed, Release};
+use flux_core::ports::branches::{
+    Branches, ClaimRequest, Claims, Commit, Committed, Fence, Release,
+};
 use flux_core::ports::runs::Runs;
-use flux_store::SqliteStore;
+use flux_store::{SqliteStore, Store};
 use flux_testkit::wait_until_async;
 use serde_json::json;
 use std::sync::Arc;
@@ -103,7 +105,7 @@ impl Branches for Panicking {
         self.inner.release(release).await
     }
 
-    async fn owned(&self, owner: Incarnation) -> Result<Vec<(BranchId, Epoch)>, Error> {
+    async fn owned(&self, owner: Incarnation) -> Result<Vec<(BranchId, Fence)>, Error> {
         self.inner.owned(owner).await
     }
 }

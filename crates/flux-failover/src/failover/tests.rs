@@ -1,7 +1,7 @@
-use flux_core::clock::{ManualClock, Timestamp};
+use flux_core::clock::{Clock, ManualClock, Timestamp};
 
 use super::*;
-use crate::memory::{Memory, new_member};
+use crate::memory::{Memory, Staged, new_member};
 
 const WINDOW: Duration = Duration::from_secs(180);
 const INTERVAL: Duration = Duration::from_secs(15);
@@ -29,7 +29,8 @@ async fn observing() -> Observing {
     let me = join(&store, WINDOW).await;
     let timing = Timing::of(WINDOW);
     let trust = TrustHandle::new(timing, clock.clone());
-    let failover = Failover::new(me, timing, 5, store.clone(), clock.clone(), trust.clone());
+    let host = Arc::new(Staged(clock.clone()));
+    let failover = Failover::new(me, timing, 5, store.clone(), host, trust.clone());
     Observing {
         store,
         clock,
@@ -157,4 +158,20 @@ async fn a_short_window_of_another_engine_is_its_own_affair() {
     let report = observing.passes(228, &[]).await;
     let convicted: Vec<_> = report.convicted.iter().map(|c| c.who).collect();
     assert_eq!(convicted, vec![long]);
+}
+
+/// Otherwise each answer that takes as long as the interval makes the next observation begin anew.
+#[tokio::test]
+async fn a_slow_answer_does_not_delay_the_next_pass() {
+    let observing = observing().await;
+    let began = observing.clock.boot();
+    let pause = |took: Duration| {
+        let clock = &observing.clock;
+        clock.advance(took.saturating_sub(clock.boot().since(began)));
+        observing.failover.pause(began)
+    };
+    assert_eq!(pause(Duration::ZERO), INTERVAL);
+    assert_eq!(pause(INTERVAL / 3), INTERVAL - INTERVAL / 3);
+    assert_eq!(pause(INTERVAL), INTERVAL / 4, "the store is not flooded");
+    assert_eq!(pause(INTERVAL * 3), INTERVAL / 4);
 }

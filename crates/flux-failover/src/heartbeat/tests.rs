@@ -2,11 +2,12 @@
 #![expect(clippy::expect_used, reason = "a test may panic")]
 
 use super::*;
-use crate::SystemClock;
-use crate::memory::eventually;
+use crate::SystemHost;
+use crate::memory::{Staged, eventually};
 use crate::trust::Loss;
 use async_trait::async_trait;
-use flux_core::clock::{BootTime, ManualClock, Timestamp};
+use flux_core::clock::{BootTime, Clock, ManualClock, Timestamp};
+use flux_core::host::Task;
 use flux_core::ports::members::{Joined, Member, NewMember, Takeover};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -134,7 +135,7 @@ fn bench(window: Duration) -> Bench {
         me: ME,
         timing,
         members: script.clone(),
-        clock: clock.clone(),
+        host: Arc::new(Staged(clock.clone())),
         trust: trust.clone(),
         count: 0,
         failing: false,
@@ -239,12 +240,12 @@ async fn an_answer_that_never_comes_is_a_failure() {
 
 /// The threads, on the real clock, with a window so short that the test is.
 fn beating(script: &Arc<Script>, window: Duration) -> (Heartbeat, TrustHandle) {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let host: Arc<dyn Host> = Arc::new(SystemHost);
     let timing = Timing::of(window);
-    let trust = TrustHandle::new(timing, clock.clone());
+    let trust = TrustHandle::new(timing, host.clone());
     let script = script.clone();
     let connect = move || -> Arc<dyn Members> { script };
-    let heartbeat = Heartbeat::start(ME, timing, connect, clock, trust.clone());
+    let heartbeat = Heartbeat::start(ME, timing, connect, host, trust.clone());
     (heartbeat.expect("the threads start"), trust)
 }
 
@@ -257,7 +258,7 @@ async fn its_own_thread_beats_while_the_runtime_is_blocked() {
     // Without a single await: nothing else can happen on this runtime.
     while script.asked() < 3 {
         assert!(start.elapsed() < LONG && trust.state() != Trust::Lost);
-        thread::yield_now();
+        std::thread::yield_now();
     }
 }
 
@@ -286,16 +287,34 @@ async fn the_watchdog_notices_the_loss_while_the_heartbeat_is_blocked() {
     drop(release);
 }
 
-/// A clock that says, by being dropped, that nobody can read it any more.
+/// A host that says, by being dropped, that nobody can use it any more.
 struct Shared;
 
 impl Clock for Shared {
     fn now(&self) -> Timestamp {
-        SystemClock.now()
+        SystemHost.now()
     }
 
     fn boot(&self) -> BootTime {
-        SystemClock.boot()
+        SystemHost.boot()
+    }
+}
+
+impl Host for Shared {
+    fn sleep(&self, by: Duration) -> Task {
+        SystemHost.sleep(by)
+    }
+
+    fn spawn(&self, task: Task) {
+        SystemHost.spawn(task);
+    }
+
+    fn spawn_apart(&self, name: &'static str, task: Task) -> io::Result<()> {
+        SystemHost.spawn_apart(name, task)
+    }
+
+    fn fresh_id(&self) -> Uuid {
+        SystemHost.fresh_id()
     }
 }
 
@@ -304,20 +323,20 @@ async fn dropping_it_ends_both_threads_even_in_the_middle_of_a_call() {
     for first in [Answer::Yes, Answer::Never] {
         let script = Arc::new(Script::default());
         script.then(first);
-        let clock: Arc<dyn Clock> = Arc::new(Shared);
+        let host: Arc<dyn Host> = Arc::new(Shared);
         let timing = Timing::of(secs(3600));
-        let trust = TrustHandle::new(timing, clock.clone());
+        let trust = TrustHandle::new(timing, host.clone());
         let connect = {
             let script = script.clone();
             move || -> Arc<dyn Members> { script }
         };
         let heartbeat =
-            Heartbeat::start(ME, timing, connect, clock.clone(), trust).expect("it starts");
+            Heartbeat::start(ME, timing, connect, host.clone(), trust).expect("it starts");
         eventually("it beats", || script.asked() == 1).await;
         drop(heartbeat);
-        // The heartbeat's thread holds the store and the clock, the watchdog's holds the clock.
+        // The heartbeat's thread holds the store and the host, the watchdog's holds the host.
         eventually("both threads are gone", || {
-            Arc::strong_count(&script) == 1 && Arc::strong_count(&clock) == 1
+            Arc::strong_count(&script) == 1 && Arc::strong_count(&host) == 1
         })
         .await;
     }

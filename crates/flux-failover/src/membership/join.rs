@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use flux_core::clock::Clock;
+use flux_core::host::{Host, within};
 use flux_core::ids::Incarnation;
 use flux_core::ownership::{Observer, Timing, Verdict};
 use flux_core::ports::Error;
 use flux_core::ports::members::{Joined, Member, MemberState, Members, NewMember};
-use tokio::time::{sleep, timeout};
-use tracing::{info, warn};
-use uuid::Uuid;
+use tracing::{debug, info, warn};
 
 use super::{Config, StartError};
+use crate::EVIDENCE;
+use crate::failover::nanos;
 
 /// The pause between two tries grows from here ...
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
@@ -27,9 +27,9 @@ const LONGEST_WATCH: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) async fn join(
     config: &Config,
     members: &dyn Members,
-    clock: &dyn Clock,
+    host: &dyn Host,
 ) -> Result<Incarnation, StartError> {
-    let incarnation = Incarnation::new(Uuid::new_v4());
+    let incarnation = Incarnation::new(host.fresh_id());
     let limit = config.max_cluster_size;
     let mut pause = Pause::default();
     loop {
@@ -40,14 +40,22 @@ pub(super) async fn join(
             host: config.host.clone(),
             pid: config.pid,
             version: config.version.clone(),
+            pool: config.pool.clone(),
+            concurrency: config.concurrency,
         };
-        match answered(members.join(me, limit, clock.now())).await {
+        match answered(host, members.join(me, limit, host.now())).await {
             Ok(Joined::Yes) => {
                 info!(engine.id = %incarnation, engine.name = config.name, "joined the cluster");
+                debug!(
+                    target: EVIDENCE, event = "joined", engine.id = %incarnation,
+                    window_ns = nanos(config.window), max_cluster_size = config.max_cluster_size,
+                    poison_limit = config.poison_limit, boot_ns = host.boot().as_nanos(),
+                    "joined the cluster"
+                );
                 return Ok(incarnation);
             }
             Ok(Joined::Full { limit }) => {
-                if !place(incarnation, config, members, clock).await {
+                if !place(incarnation, config, members, host).await {
                     return Err(StartError::ClusterFull { limit });
                 }
             }
@@ -55,7 +63,7 @@ pub(super) async fn join(
                 if pause.is_first() {
                     warn!(engine.name = config.name, %error, "joining fails; it is tried again");
                 }
-                pause.wait().await;
+                pause.wait(host).await;
             }
             Err(error) => return Err(StartError::Store(error)),
         }
@@ -67,7 +75,7 @@ pub(super) async fn join(
 /// The places of engines that died are held until somebody convicts them. Where nobody else lives,
 /// that must be the engine that wants to join: otherwise a cluster that lost its power, or one
 /// engine that crashes again and again, would shut itself out for ever.
-async fn place(me: Incarnation, config: &Config, members: &dyn Members, clock: &dyn Clock) -> bool {
+async fn place(me: Incarnation, config: &Config, members: &dyn Members, host: &dyn Host) -> bool {
     if config.window > LONGEST_WATCH {
         return false;
     }
@@ -79,7 +87,7 @@ async fn place(me: Incarnation, config: &Config, members: &dyn Members, clock: &
     let mut observer = Observer::new(me, timing);
     let mut first: HashMap<Incarnation, u64> = HashMap::new();
     loop {
-        let Ok(all) = answered(members.members()).await else {
+        let Ok(all) = answered(host, members.members()).await else {
             // The caller tells of a store that is away.
             return true;
         };
@@ -102,7 +110,7 @@ async fn place(me: Incarnation, config: &Config, members: &dyn Members, clock: &
         {
             return false;
         }
-        for verdict in observer.observe(clock.boot(), &all) {
+        for verdict in observer.observe(host.boot(), &all) {
             if let Verdict::Convict {
                 who,
                 seen_seq,
@@ -110,28 +118,35 @@ async fn place(me: Incarnation, config: &Config, members: &dyn Members, clock: &
             } = verdict
             {
                 let evidence = format!(
-                    "its heartbeat {seen_seq} had not changed for {:.1} s, and its place was needed",
-                    silent.as_secs_f64()
+                    "its heartbeat {seen_seq} had not changed for {:.1} s, and engine {} needed its place",
+                    silent.as_secs_f64(),
+                    config.name
                 );
+                let judged = host.boot();
                 let convicted = members
-                    .convict(who, seen_seq, me, &evidence, clock.now())
+                    .convict(who, seen_seq, me, &evidence, host.now())
                     .await;
                 if convicted.is_ok_and(|convicted| convicted) {
+                    debug!(
+                        target: EVIDENCE, event = "convicted", engine.id = %me, member.id = %who,
+                        silent_ns = nanos(silent), judged_ns = judged.as_nanos(),
+                        boot_ns = host.boot().as_nanos(), "convicted a silent engine"
+                    );
                     warn!(engine.name = config.name, member.id = %who, "declared a silent engine dead");
                     return true;
                 }
             }
         }
-        sleep(timing.observe).await;
+        host.sleep(timing.observe).await;
     }
 }
 
 /// Makes the ended incarnation `old` known to be so. It convicts itself, which nobody else may do
 /// without waiting: only the engine knows that everything it ran has stopped.
-pub(super) async fn bury(old: Incarnation, members: &dyn Members, clock: &dyn Clock) {
+pub(super) async fn bury(old: Incarnation, members: &dyn Members, host: &dyn Host) {
     let mut pause = Pause::default();
     loop {
-        match answered(try_to_bury(old, members, clock)).await {
+        match answered(host, try_to_bury(old, members, host)).await {
             Ok(true) => return,
             Ok(false) => {}
             Err(error) if error.is_transient() => {
@@ -145,7 +160,7 @@ pub(super) async fn bury(old: Incarnation, members: &dyn Members, clock: &dyn Cl
                 return;
             }
         }
-        pause.wait().await;
+        pause.wait(host).await;
     }
 }
 
@@ -153,26 +168,33 @@ pub(super) async fn bury(old: Incarnation, members: &dyn Members, clock: &dyn Cl
 async fn try_to_bury(
     old: Incarnation,
     members: &dyn Members,
-    clock: &dyn Clock,
+    host: &dyn Host,
 ) -> Result<bool, Error> {
     let all = members.members().await?;
     let row = all.into_iter().find(|member| member.incarnation == old);
     let Some(row) = row.filter(|row| row.state != MemberState::Dead) else {
         return Ok(true);
     };
+    debug!(
+        target: EVIDENCE, event = "leaves", engine.id = %old, boot_ns = host.boot().as_nanos(),
+        "is about to be put away by itself"
+    );
     if row.running == 0 {
         members.leave(old).await?;
         return Ok(true);
     }
     let evidence = "it stepped down and stopped everything itself";
     members
-        .convict(old, row.heartbeat_seq, old, evidence, clock.now())
+        .convict(old, row.heartbeat_seq, old, evidence, host.now())
         .await
 }
 
-async fn answered<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let answer = timeout(ANSWER, call).await;
-    answer.unwrap_or_else(|_| Err(Error::Unavailable("no answer in time".to_owned())))
+async fn answered<T>(
+    host: &dyn Host,
+    call: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let answer = within(host, ANSWER, call).await;
+    answer.unwrap_or_else(|| Err(Error::Unavailable("no answer in time".to_owned())))
 }
 
 /// Pauses that double from one try to the next.
@@ -184,10 +206,10 @@ impl Pause {
         self.0.is_none()
     }
 
-    async fn wait(&mut self) {
+    async fn wait(&mut self, host: &dyn Host) {
         let next = self.0.map_or(SHORTEST_PAUSE, |last| last * 2);
         let next = next.min(LONGEST_PAUSE);
         self.0 = Some(next);
-        sleep(next).await;
+        host.sleep(next).await;
     }
 }

@@ -1,10 +1,11 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use super::*;
-use crate::SystemClock;
+use crate::SystemHost;
 use crate::memory::{Memory, eventually, new_member};
-use flux_core::clock::Timestamp;
-use flux_core::ports::members::Joined;
+use flux_core::clock::{Clock, Timestamp};
+use flux_core::ownership::Trust;
+use flux_core::ports::members::{Joined, MemberState};
 
 fn config(window_ms: u64) -> Config {
     Config {
@@ -13,6 +14,8 @@ fn config(window_ms: u64) -> Config {
         host: "host".to_owned(),
         pid: 1,
         version: "0".to_owned(),
+        pool: None,
+        concurrency: 10,
         max_cluster_size: 35,
         poison_limit: 5,
     }
@@ -24,7 +27,7 @@ fn factory(store: &Arc<Memory>) -> Factory {
 }
 
 async fn start(store: &Arc<Memory>, window_ms: u64) -> Membership {
-    let clock = Arc::new(SystemClock);
+    let clock = Arc::new(SystemHost);
     let started = Membership::start(config(window_ms), factory(store), clock).await;
     started.unwrap()
 }
@@ -66,7 +69,7 @@ async fn the_one_too_many_is_told_the_limit() {
     for _ in 0..35 {
         members.push(start(&store, 3_000).await);
     }
-    let clock = Arc::new(SystemClock);
+    let clock = Arc::new(SystemHost);
     let refused = Membership::start(config(3_000), factory(&store), clock).await;
     let error = refused.err().unwrap();
     assert_eq!(
@@ -104,7 +107,7 @@ async fn a_full_cluster_is_told_at_once_where_failover_is_disabled() {
         assert_eq!(joined.await.unwrap(), Joined::Yes);
     }
     let window_ms = u64::try_from(TEN_YEARS.as_millis()).unwrap();
-    let clock = Arc::new(SystemClock);
+    let clock = Arc::new(SystemHost);
     let refused = Membership::start(config(window_ms), factory(&store), clock).await;
     assert!(matches!(
         refused.err(),
@@ -155,7 +158,22 @@ async fn after_an_outage_an_engine_steps_down_and_comes_back_as_another() {
     let freed = reports.wait_for(|report| report.taken_over.len() == 3);
     freed.await.unwrap();
     trusted(&membership).await;
-    assert_eq!(membership.rejoin().await, Some(new), "there is no need to");
+}
+
+/// It has stopped what it ran when its trust was about to end, and then a heartbeat succeeded.
+#[tokio::test]
+async fn an_engine_that_steps_down_does_so_whatever_trust_has_come_back() {
+    let store = Memory::new();
+    let membership = start(&store, 900).await;
+    let old = membership.incarnation();
+    trusted(&membership).await;
+    store.give(old, &[0]);
+    let trust = membership.trust();
+    let new = membership.rejoin().await.unwrap();
+    assert_ne!(old, new);
+    assert_eq!(trust.state(), Trust::Lost);
+    assert_eq!(store.get(old).unwrap().state, MemberState::Dead);
+    trusted(&membership).await;
 }
 
 #[tokio::test]
@@ -170,7 +188,7 @@ async fn an_engine_that_was_convicted_falsely_steps_down() {
             store.get(old).unwrap().heartbeat_seq,
             old,
             "test",
-            SystemClock.now(),
+            SystemHost.now(),
         )
         .await
         .unwrap()

@@ -73,7 +73,10 @@ CREATE TABLE failover (
     seq INTEGER PRIMARY KEY NOT NULL,
     incarnation BLOB NOT NULL UNIQUE,
     name TEXT NOT NULL,
+    heartbeat_seq INTEGER NOT NULL,
+    heartbeat_at INTEGER NOT NULL,
     convicted_by BLOB NOT NULL,
+    convicted_by_name TEXT NOT NULL,
     at INTEGER NOT NULL,
     evidence TEXT NOT NULL,
     branches INTEGER NOT NULL
@@ -102,10 +105,13 @@ CREATE TABLE member (
     heartbeat_seq INTEGER NOT NULL,
     state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 2),
     heartbeat_at INTEGER NOT NULL,
+    heartbeat_db_at INTEGER NOT NULL,
     started_at INTEGER NOT NULL,
     host TEXT NOT NULL,
     pid INTEGER NOT NULL,
-    version TEXT NOT NULL
+    version TEXT NOT NULL,
+    pool TEXT NOT NULL,
+    concurrency INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE run (
     seq INTEGER PRIMARY KEY NOT NULL,
@@ -159,9 +165,11 @@ CREATE TABLE takeover (
     branch_id BLOB NOT NULL,
     epoch INTEGER NOT NULL,
     commit_no INTEGER NOT NULL,
+    incarnation BLOB,
     engine TEXT NOT NULL,
     at INTEGER NOT NULL,
     node TEXT NOT NULL,
     events TEXT NOT NULL,
     PRIMARY KEY (run_id, branch_id, epoch)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX takeover_of_engine ON takeover (incarnation, at) WHERE incarnation IS NOT NULL;

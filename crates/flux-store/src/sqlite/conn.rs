@@ -1,18 +1,20 @@
 //! Connections.
 
-use std::future::Future;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
+use diesel::query_builder::AstPass;
 use diesel::query_dsl::methods::LoadQuery;
-use diesel::result::QueryResult;
+use diesel::result::{Error as DieselError, QueryResult};
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use diesel::sqlite::Sqlite;
 use diesel::{Connection, ConnectionError, RunQueryDsl, SqliteConnection};
-use futures_util::FutureExt;
 
+use super::blame::blame;
 use super::dialect;
-use crate::error::{Blame, blame};
-use crate::sql::{Execute, Load, Rows, Sql};
+use crate::error::{Blame, Fail};
+use crate::sql::{Execute, Load, Rows, Sql, Value, Wire};
 
 /// How long a new connection waits for others that create the file, and between two tries.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,15 +29,63 @@ impl Conn {
         Conn(conn)
     }
 
-    /// Statements without values and rows.
-    pub(crate) fn batch(&mut self, text: &str) -> QueryResult<()> {
-        self.0.batch_execute(text)
+    /// Begins a transaction that writes.
+    pub(crate) async fn begin(&mut self) -> Result<(), Fail> {
+        self.batch(dialect::BEGIN_WRITE)
+    }
+
+    pub(crate) async fn commit(&mut self) -> Result<(), Fail> {
+        self.batch("COMMIT")
+    }
+
+    /// After some errors SQLite has rolled back already, and says so here.
+    pub(crate) async fn roll_back(&mut self) -> Result<(), Fail> {
+        let _rolled_back = self.batch("ROLLBACK");
+        Ok(())
+    }
+
+    /// Runs a query that only reads.
+    pub(crate) async fn look<T>(
+        &mut self,
+        query: impl AsyncFnOnce(&mut Conn) -> Result<T, Fail>,
+    ) -> Result<T, Fail> {
+        query(self).await
+    }
+
+    /// Statements end by themselves.
+    pub(crate) async fn within_deadline<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut Conn) -> Result<T, Fail>,
+    ) -> Result<T, Fail> {
+        work(self).await
+    }
+
+    fn batch(&mut self, text: &str) -> Result<(), Fail> {
+        self.0.batch_execute(text).map_err(failed)
+    }
+}
+
+fn failed(error: DieselError) -> Fail {
+    Fail::Db(blame(&error), error)
+}
+
+impl Wire for Sqlite {
+    fn bind<'b>(out: &mut AstPass<'_, 'b, Self>, value: &'b Value<'_>) -> QueryResult<()> {
+        match value {
+            Value::Int(value) => out.push_bind_param::<Nullable<BigInt>, _>(value),
+            Value::Text(value) => out.push_bind_param::<Nullable<Text>, _>(value),
+            Value::Id(None) => out.push_bind_param::<Nullable<Binary>, Option<[u8; 16]>>(&None),
+            Value::Id(Some(id)) => out.push_bind_param::<Binary, [u8; 16]>(id.as_bytes()),
+            Value::Ids(_) | Value::Ints(_) | Value::Texts(_) => Err(
+                DieselError::QueryBuilderError("SQLite has no arrays".into()),
+            ),
+        }
     }
 }
 
 impl Execute for Conn {
-    async fn execute(&mut self, sql: Sql<'_>) -> QueryResult<usize> {
-        RunQueryDsl::execute(sql, &mut self.0)
+    async fn execute(&mut self, sql: Sql<'_>) -> Result<usize, Fail> {
+        RunQueryDsl::execute(sql, &mut self.0).map_err(failed)
     }
 }
 
@@ -44,16 +94,9 @@ where
     ST: 'static,
     for<'a> Rows<'a, ST>: LoadQuery<'a, SqliteConnection, Row>,
 {
-    async fn load(&mut self, rows: Rows<'_, ST>) -> QueryResult<Vec<Row>> {
-        RunQueryDsl::load(rows, &mut self.0)
+    async fn load(&mut self, rows: Rows<'_, ST>) -> Result<Vec<Row>, Fail> {
+        RunQueryDsl::load(rows, &mut self.0).map_err(failed)
     }
-}
-
-/// Runs the queries of one of our threads to their end.
-pub(crate) fn block_on<T>(queries: impl Future<Output = T>) -> T {
-    queries
-        .now_or_never()
-        .expect("statements run inline, so no query ever waits")
 }
 
 /// Opens a connection with our settings.

@@ -1,8 +1,7 @@
-//! Everything that SQLite says differently from other databases, in one screen.
+//! The statements that SQLite needs in words of its own, in one screen.
 //!
 //! The rest of the crate's SQL is the common part of SQLite and PostgreSQL. SQLite has one writer
-//! at a time, so nothing here locks rows; another dialect adds `FOR UPDATE SKIP LOCKED` to
-//! [`PROMOTE_DUE`] and [`CLAIM_READY`].
+//! at a time, so nothing here locks rows.
 
 /// Settings of every connection, each a statement of its own, in this order: the first keeps the
 /// others from failing while another process has the lock. The busy timeout is set before them.
@@ -39,42 +38,20 @@ pub(crate) const CLAIM_READY: &str = "\
     RETURNING id, run_id, epoch, commit_no, lost, memory, signals_after, join_ok, \
         priority, due_at";
 
-/// A definition that is stored already stays as it is.
-/// Values: chart, namespace, name, version, source, deployed_at.
-pub(crate) const INSERT_DEFINITION: &str = "\
-    INSERT INTO definition (chart, namespace, name, version, source, deployed_at) \
-    VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (chart) DO NOTHING";
+/// Branches of a dead engine become ready. Values: now, now, owner, limit, owner.
+pub(crate) const FREE: &str = "\
+    UPDATE branch SET state = 0, owner = NULL, epoch = epoch + 1, lost = lost + 1, due_at = ?, \
+        updated_at = ? \
+    WHERE id IN (SELECT id FROM branch WHERE owner = ? LIMIT ?) \
+    AND EXISTS (SELECT 1 FROM member WHERE incarnation = ? AND state = 2) \
+    RETURNING id, run_id, epoch, commit_no, lost, node";
 
-/// A schedule of another definition of that name is replaced; that of the same one goes on.
-/// Values: namespace, name, version, chart, due_at, after_us.
-pub(crate) const PUT_SCHEDULE: &str = "\
-    INSERT INTO schedule (namespace, name, version, chart, due_at, after_us) \
-    VALUES (?, ?, ?, ?, ?, ?) \
-    ON CONFLICT (namespace, name) DO UPDATE SET version = excluded.version, \
-        chart = excluded.chart, due_at = excluded.due_at, after_us = excluded.after_us \
-    WHERE schedule.chart <> excluded.chart";
+/// A member dies, if its heartbeat number is still that one. Values: member, number.
+pub(crate) const CONVICT: &str = "\
+    UPDATE member SET state = 2 WHERE incarnation = ? AND heartbeat_seq = ? AND state <> 2";
 
-/// A run, unless its id or its request id is there. Values: the columns in order.
-pub(crate) const INSERT_RUN: &str = "\
-    INSERT INTO run (id, chart, namespace, name, version, state, input, started_at, \
-        parent_branch, attached, pool, priority, request_id, traceparent) \
-    VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+/// The time by the clock of the machine, which is all that there is: microseconds.
+pub(crate) const NOW: &str = "CAST(unixepoch('subsec') * 1000000 AS INTEGER)";
 
-/// Remembers an event of a run; no row when the run had it. Values: run, source, event id.
-pub(crate) const INSERT_INBOX: &str = "\
-    INSERT INTO inbox (run_id, source, event_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
-
-/// Remembers an event for every run that listens. Values: source, event id, kind.
-pub(crate) const FAN_OUT_INBOX: &str = "\
-    INSERT INTO inbox (run_id, source, event_id) \
-    SELECT DISTINCT run_id, ?, ? FROM subscription WHERE kind IN (?, '') \
-    ON CONFLICT DO NOTHING";
-
-/// A type that a run listens to, once. Values: kind, run.
-pub(crate) const INSERT_SUBSCRIPTION: &str =
-    "INSERT INTO subscription (kind, run_id) VALUES (?, ?) ON CONFLICT DO NOTHING";
-
-/// A result, unless it is there. Values: run, branch, index, ok, outcome, context.
-pub(crate) const INSERT_ARRIVAL: &str = "\
-    INSERT INTO arrival (run_id, branch_id, idx, ok, outcome, context) \
-    VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+/// Whether a member may claim. Value: member.
+pub(crate) const ALIVE: &str = "SELECT state FROM member WHERE incarnation = ? AND state = 0";

@@ -9,10 +9,12 @@ use diesel::sql_types::Text;
 use diesel::sqlite::Sqlite;
 use diesel::{QueryableByName, RunQueryDsl, SqliteConnection};
 
-use super::conn::{Conn, block_on, establish};
+use super::conn::{Conn, establish};
 use super::open::{MIGRATIONS, check_owner};
+use super::runtime;
+use super::shared::queries::status::counts;
+use crate::counts::Counts;
 use crate::error::OpenError;
-use crate::queries::status::{Counts, counts};
 
 /// How long to wait for another process to release the lock.
 const BUSY: Duration = Duration::from_secs(5);
@@ -59,10 +61,14 @@ pub fn status(path: &Path) -> Result<Option<Status>, OpenError> {
     let pending: Vec<String> = pending.collect();
     let mut conn = Conn::new(conn);
     let counts = match current {
-        true => Some(block_on(counts(&mut conn)).map_err(|fail| {
-            let error = flux_core::ports::Error::from(fail);
-            refused(error.to_string())
-        })?),
+        true => {
+            let runtime = runtime().map_err(|error| refused(error.to_string()))?;
+            let counted = runtime.block_on(counts(&mut conn)).map_err(|fail| {
+                let error = flux_core::ports::Error::from(fail);
+                refused(error.to_string())
+            })?;
+            Some(counted)
+        }
         false => None,
     };
     Ok(Some(Status {

@@ -9,11 +9,11 @@ use diesel::{QueryableByName, RunQueryDsl, SqliteConnection};
 use flux_core::branch::RunState;
 
 use super::conn::connect;
-use super::{dialect, open};
-use crate::queries::{
+use super::shared::queries::{
     branches, cancel, claim, commit, definitions, end, history, members, release, runs, signal,
     submit, takeover, wait,
 };
+use super::{batch, dialect, open};
 
 /// Tables that grow with the work: none may be read from one end to the other.
 const GROWING: [&str; 9] = [
@@ -33,9 +33,9 @@ fn statements() -> BTreeMap<&'static str, String> {
     let fixed = [
         ("promote", dialect::PROMOTE_DUE),
         ("claim", dialect::CLAIM_READY),
-        ("alive", claim::ALIVE),
+        ("alive", dialect::ALIVE),
         ("next waiting", claim::NEXT_WAITING),
-        ("run of claim", claim::RUN_OF_CLAIM),
+        ("run of claim", batch::RUN_OF_CLAIM),
         ("signals", claim::SIGNALS_AFTER),
         ("arrivals", claim::ARRIVALS),
         ("suspects", claim::SUSPECTS),
@@ -66,15 +66,16 @@ fn statements() -> BTreeMap<&'static str, String> {
         ("owned", branches::OWNED),
         ("branches of run", branches::OF_RUN),
         ("history of run", history::OF_RUN),
-        ("free", takeover::FREE),
+        ("takeovers", history::TAKEOVERS),
+        ("free", dialect::FREE),
         ("record takeover", takeover::RECORD),
         ("count takeovers", takeover::COUNT),
         ("remove poisoned", takeover::REMOVE),
-        ("fan out", dialect::FAN_OUT_INBOX),
-        ("inbox", dialect::INSERT_INBOX),
-        ("subscription", dialect::INSERT_SUBSCRIPTION),
-        ("arrival", dialect::INSERT_ARRIVAL),
-        ("insert run", dialect::INSERT_RUN),
+        ("fan out", signal::FAN_OUT_INBOX),
+        ("inbox", signal::INSERT_INBOX),
+        ("subscription", submit::INSERT_SUBSCRIPTION),
+        ("arrival", end::INSERT_ARRIVAL),
+        ("insert run", submit::INSERT_RUN),
         ("insert root", submit::INSERT_ROOT),
         ("request", submit::RUN_OF_REQUEST),
         ("defined", submit::DEFINED),
@@ -83,14 +84,14 @@ fn statements() -> BTreeMap<&'static str, String> {
         ("insert signal", signal::INSERT_SIGNAL),
         ("purge", members::PURGE),
         ("known", members::KNOWN),
-        ("members", members::MEMBERS),
         ("leave", members::LEAVE),
-        ("heartbeat", members::HEARTBEAT),
         ("schedules", definitions::SCHEDULES),
         ("fire", definitions::FIRE),
     ];
     all.extend(fixed.map(|(name, text)| (name, text.to_owned())));
     all.insert("next ready", claim::NEXT_READY.to_owned());
+    all.insert("members", members::members_text());
+    all.insert("heartbeat", members::heartbeat_text());
     all.insert("show run", format!("{} WHERE id = ?", runs::SHOWN));
     all.insert("list", runs::list_text(&[]));
     all.insert("list ended", runs::list_text(&[RunState::Faulted]));
@@ -126,7 +127,7 @@ const FILL: &str = "
     INSERT INTO definition (chart, namespace, name, version, source, deployed_at)
         VALUES ('c', 'ns', 'wf', '1', 's', 0);
     INSERT INTO member WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 5)
-        SELECT randomblob(16), 'engine', 1, 1, 0, 1, 1, 'host', 1, '0' FROM n;
+        SELECT randomblob(16), 'engine', 1, 1, 0, 1, 1, 1, 'host', 1, '0', '', 1 FROM n;
     INSERT INTO run (id, chart, namespace, name, version, state, input, started_at, ended_at,
             attached, pool, priority)
         WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 22000)
@@ -142,8 +143,8 @@ const FILL: &str = "
             created_at, updated_at)
         SELECT id, randomblob(16), 0, 1, 5, 1, 1, 0, '/', 1, 1 FROM run WHERE state = 6;
     INSERT INTO history SELECT run_id, id, 1, 1, 'engine', 1, '/', '[]' FROM ended_branch;
-    INSERT INTO takeover SELECT run_id, id, 1, 1, 'engine', 1, '/', '[]' FROM ended_branch
-        WHERE idx = 0 LIMIT 500;
+    INSERT INTO takeover SELECT run_id, id, 1, 1, randomblob(16), 'engine', 1, '/', '[]'
+        FROM ended_branch WHERE idx = 0 LIMIT 500;
     INSERT INTO signal (run_id, kind, json) SELECT run_id, 'kind', '{}' FROM branch;
     INSERT INTO inbox SELECT run_id, 'source', hex(id) FROM branch;
     INSERT INTO subscription SELECT 'kind', run_id FROM branch;

@@ -19,19 +19,18 @@ use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestR
 use crate::store_suite::Ports;
 use world::World;
 
-/// Names the number of random sequences, instead of [`CASES`].
+/// Names the number of random sequences, instead of what a test asks for.
 const CASES_VARIABLE: &str = "FLUX_DIFFERENTIAL_CASES";
-const CASES: u32 = 200;
 
 /// The whole content is compared after this many operations, and at the end.
 const VIEW_EVERY: usize = 10;
 
-/// Applies random sequences of operations to the stores that `fresh` opens, the first of which is
+/// Applies so many random sequences of operations to the stores that `fresh` opens, the first of which is
 /// the model, and panics where one answers differently. `source` is the `file!()` of the test:
 /// sequences that failed are kept beside it and tried first the next time.
-pub fn check(source: &'static str, fresh: impl AsyncFn() -> Vec<Ports>) {
-    let cases = std::env::var(CASES_VARIABLE).ok();
-    let cases = cases.map_or(CASES, |cases| {
+pub fn check(source: &'static str, cases: u32, fresh: impl AsyncFn() -> Vec<Ports>) {
+    let wanted = std::env::var(CASES_VARIABLE).ok();
+    let cases = wanted.map_or(cases, |cases| {
         let number = cases.parse();
         number.unwrap_or_else(|_| panic!("{CASES_VARIABLE}={cases} is no number"))
     });

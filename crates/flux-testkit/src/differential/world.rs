@@ -261,7 +261,7 @@ impl World {
 
     /// Everything that can be seen from outside.
     pub(super) async fn view(&self) -> String {
-        let (store, members) = (&self.ports.store, &self.ports.members);
+        let store = &self.ports.store;
         let mut text = String::new();
         let filter = RunFilter {
             limit: u32::MAX,
@@ -277,8 +277,12 @@ impl World {
                 add(format!("  {row:?}"));
             }
         }
-        add(shown(members.members().await));
-        add(shown(store.failovers(100).await));
+        // Clocks of databases differ.
+        add(format!("{:?}", self.ports.timeless_members().await));
+        for failover in store.failovers(100).await.expect("failovers") {
+            add(format!("{failover:?}"));
+            add(shown(store.takeovers(failover.from, 100).await));
+        }
         add(shown(store.definitions().await));
         add(shown(store.schedules().await));
         text

@@ -2,10 +2,11 @@
 
 use flux_core::branch::BranchEvent;
 use flux_core::chart::{Fault, FaultKind};
-use flux_core::clock::Timestamp;
+use flux_core::clock::{ClockOffset, Timestamp};
 use flux_core::ids::{BranchId, Incarnation};
 use flux_core::ports::members::{Joined, Member, MemberState, NewMember, Takeover};
-use flux_core::ports::runs::{FailoverRecord, HistoryRecord, Outcome};
+use flux_core::ports::runs::{FailoverRecord, HistoryRecord, Outcome, Resumed, TakeoverRecord};
+use std::time::Duration;
 
 use super::commit::Effects;
 use super::state::State;
@@ -28,10 +29,14 @@ impl State {
             heartbeat_seq: 0,
             state: MemberState::Alive,
             heartbeat_at: now,
+            heartbeat_age: Duration::ZERO,
+            clock_offset: offset(now),
             started_at: now,
             host: new.host,
             pid: new.pid,
             version: new.version,
+            pool: new.pool,
+            concurrency: new.concurrency,
             running: 0,
         };
         self.members.insert(new.incarnation, member);
@@ -42,6 +47,15 @@ impl State {
     pub(super) fn living(&mut self, who: Incarnation) -> Option<&mut Member> {
         let member = self.members.get_mut(&who);
         member.filter(|member| member.state != MemberState::Dead)
+    }
+
+    pub(super) fn heartbeat(&mut self, me: Incarnation, now: Timestamp) -> bool {
+        self.living(me).is_some_and(|member| {
+            member.heartbeat_seq += 1;
+            member.heartbeat_at = now;
+            member.clock_offset = offset(now);
+            true
+        })
     }
 
     pub(super) fn convict(&mut self, who: Incarnation, seen_seq: u64) -> bool {
@@ -60,10 +74,14 @@ impl State {
         evidence: &str,
         at: Timestamp,
     ) {
+        let dead = &self.members[&from];
         self.failovers.push(FailoverRecord {
             from,
-            from_name: self.engine_name(from),
+            from_name: dead.name.clone(),
+            heartbeat_seq: dead.heartbeat_seq,
+            heartbeat_at: dead.heartbeat_at,
             by,
+            by_name: self.engine_name(by),
             at,
             evidence: evidence.to_owned(),
             branches: 0,
@@ -135,10 +153,12 @@ impl State {
             engine,
             at: now,
             node: branch.node.clone(),
-            events: format!(r#"[{{"type":"takeover","lost":{lost},"poisoned":{poisoned}}}]"#),
+            events: format!(
+                r#"[{{"type":"takeover","from":"{dead}","lost":{lost},"poisoned":{poisoned}}}]"#
+            ),
         };
         self.history.push((branch.run, row));
-        Takeover {
+        let takeover = Takeover {
             branch: id,
             run: branch.run,
             from: dead,
@@ -146,6 +166,47 @@ impl State {
             node: branch.node,
             poisoned,
             at: now,
+        };
+        self.takeovers.push((takeover.clone(), branch.epoch, lost));
+        takeover
+    }
+
+    pub(super) fn show_takeovers(&self, from: Incarnation, limit: u32) -> Vec<TakeoverRecord> {
+        let of_engine = self.takeovers.iter().filter(|(t, ..)| t.from == from);
+        let records = of_engine.map(|(takeover, epoch, lost)| TakeoverRecord {
+            branch: takeover.branch,
+            run: takeover.run,
+            epoch: *epoch,
+            commit_no: takeover.commit_no,
+            node: takeover.node.clone(),
+            lost: *lost,
+            poisoned: takeover.poisoned,
+            at: takeover.at,
+            resumed: self.resumed(takeover),
+        });
+        let mut records: Vec<_> = records.collect();
+        records.sort_by_key(|record| (record.at, record.run, record.branch));
+        records.truncate(limit as usize);
+        records
+    }
+
+    fn resumed(&self, takeover: &Takeover) -> Resumed {
+        let next = takeover.commit_no.next();
+        // A takeover from that commit point has the same number, but comes after it.
+        let mut rows = self.history.iter().map(|(_, row)| row);
+        let commit = rows.find(|row| row.branch == takeover.branch && row.commit_no == next);
+        if let Some(commit) = commit {
+            return Resumed::By {
+                engine: commit.engine.clone(),
+                at: commit.at,
+            };
+        }
+        match self.branches.get(&takeover.branch) {
+            None => Resumed::Never,
+            Some(branch) => branch.owner.map_or(Resumed::NotYet, |owner| Resumed::By {
+                engine: self.engine_name(owner),
+                at: branch.updated_at,
+            }),
         }
     }
 
@@ -165,4 +226,9 @@ impl State {
             false => self.end(id, &outcome, None, now, &mut fx),
         }
     }
+}
+
+/// This store is a database whose clock stands still at the beginning of the epoch.
+fn offset(engine: Timestamp) -> ClockOffset {
+    ClockOffset::between(engine, Timestamp::default())
 }

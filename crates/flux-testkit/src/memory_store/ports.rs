@@ -3,16 +3,18 @@
 use async_trait::async_trait;
 use flux_core::chart::{ChartId, WorkflowName};
 use flux_core::clock::Timestamp;
-use flux_core::ids::{BranchId, Epoch, Incarnation, RunId};
+use flux_core::ids::{BranchId, Incarnation, RunId};
 use flux_core::ports::Error;
-use flux_core::ports::branches::{Branches, ClaimRequest, Claims, Commit, Committed, Release};
+use flux_core::ports::branches::{
+    Branches, ClaimRequest, Claims, Commit, Committed, Fence, Release,
+};
 use flux_core::ports::definitions::{
     DefinitionRecord, Definitions, Firing, NewDefinition, ScheduleRecord,
 };
 use flux_core::ports::members::{Joined, Member, MemberState, Members, NewMember, Takeover};
 use flux_core::ports::runs::{
     BranchRecord, Event, FailoverRecord, HistoryRecord, NewRun, RunFilter, RunRecord, Runs,
-    Signalled, Submitted,
+    Signalled, Submitted, TakeoverRecord,
 };
 
 use super::MemoryStore;
@@ -31,10 +33,19 @@ impl Branches for MemoryStore {
         Ok(self.lock().release(&release))
     }
 
-    async fn owned(&self, owner: Incarnation) -> Result<Vec<(BranchId, Epoch)>, Error> {
+    async fn owned(&self, owner: Incarnation) -> Result<Vec<(BranchId, Fence)>, Error> {
         let state = self.lock();
-        let owned = state.owned(owner).into_iter();
-        Ok(owned.map(|id| (id, state.branches[&id].epoch)).collect())
+        let fence = |id| {
+            let branch = &state.branches[&id];
+            let (epoch, commit_no) = (branch.epoch, branch.commit_no);
+            let fence = Fence {
+                owner,
+                epoch,
+                commit_no,
+            };
+            (id, fence)
+        };
+        Ok(state.owned(owner).into_iter().map(fence).collect())
     }
 }
 
@@ -68,6 +79,10 @@ impl Runs for MemoryStore {
         let state = self.lock();
         let newest = state.failovers.iter().rev().take(limit as usize);
         Ok(newest.cloned().collect())
+    }
+
+    async fn takeovers(&self, from: Incarnation, limit: u32) -> Result<Vec<TakeoverRecord>, Error> {
+        Ok(self.lock().show_takeovers(from, limit))
     }
 }
 
@@ -108,11 +123,7 @@ impl Members for MemoryStore {
     }
 
     async fn heartbeat(&self, me: Incarnation, now: Timestamp) -> Result<bool, Error> {
-        Ok(self.lock().living(me).is_some_and(|member| {
-            member.heartbeat_seq += 1;
-            member.heartbeat_at = now;
-            true
-        }))
+        Ok(self.lock().heartbeat(me, now))
     }
 
     async fn members(&self) -> Result<Vec<Member>, Error> {

@@ -8,7 +8,7 @@ use flux_core::chart::{ChartId, Fault, WorkflowName};
 use flux_core::clock::Timestamp;
 use flux_core::ids::{BranchId, CommitNo, Epoch, Incarnation, RunId};
 use flux_core::ports::branches::{Arrival, Fence, JoinWake};
-use flux_core::ports::members::Member;
+use flux_core::ports::members::{Member, Takeover};
 use flux_core::ports::runs::{FailoverRecord, HistoryRecord, NewRun, Outcome, Signal};
 
 /// All of it.
@@ -17,6 +17,8 @@ pub(super) struct State {
     pub(super) members: BTreeMap<Incarnation, Member>,
     /// Oldest first.
     pub(super) failovers: Vec<FailoverRecord>,
+    /// Oldest first, with the epoch that the branch was freed with and its lost engines.
+    pub(super) takeovers: Vec<(Takeover, Epoch, u32)>,
     /// In the order of their deployment.
     pub(super) definitions: Vec<Definition>,
     /// By namespace and name.

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flux_core::chart::{ChartId, Fault, FaultKind, WorkflowName};
-use flux_core::clock::Timestamp;
+use flux_core::clock::{ClockOffset, Timestamp};
 use flux_core::ids::{BranchId, Incarnation, RunId};
 use flux_core::ports::branches::{
     Branches, ClaimRequest, Claimed, Claims, Commit, Committed, Fence, JoinWake, NewBranch, Then,
     Wait,
 };
 use flux_core::ports::definitions::{Definitions, NewDefinition};
-use flux_core::ports::members::{Joined, Members, NewMember};
+use flux_core::ports::members::{Joined, Member, Members, NewMember};
 use flux_core::ports::runs::{
     BranchRecord, Event, NewRun, Outcome, RunRecord, Runs, Signalled, Submitted,
 };
@@ -66,6 +66,17 @@ impl Ports {
         let joined = self.members.join(member(number), 100, at(0)).await;
         assert_eq!(joined, Ok(Joined::Yes));
         incarnation(number)
+    }
+
+    /// The members without what only the clock of the database knows.
+    pub(crate) async fn timeless_members(&self) -> Vec<Member> {
+        let members = self.members.members().await.expect("members");
+        let timeless = members.into_iter().map(|member| Member {
+            heartbeat_age: Duration::ZERO,
+            clock_offset: ClockOffset::default(),
+            ..member
+        });
+        timeless.collect()
     }
 
     /// Declares a member dead that has never beaten.
@@ -225,6 +236,8 @@ pub(crate) fn member(number: u32) -> NewMember {
         host: "host".to_owned(),
         pid: number,
         version: "0.1.0".to_owned(),
+        pool: None,
+        concurrency: 10,
     }
 }
 

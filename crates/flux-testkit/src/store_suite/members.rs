@@ -1,6 +1,9 @@
 //! The engines of the cluster.
 
-use flux_core::ports::members::{Joined, Member, MemberState};
+use std::time::Duration;
+
+use flux_core::clock::ClockOffset;
+use flux_core::ports::members::{Joined, Member, MemberState, NewMember};
 
 use super::fixture::*;
 
@@ -13,9 +16,13 @@ async fn states(ports: &Ports) -> Vec<(u32, MemberState)> {
 
 /// A member is shown as it described itself.
 pub async fn a_member_joins(ports: Ports) {
-    let joined = ports.members.join(member(1), 1, at(3)).await;
+    let new = NewMember {
+        pool: Some("pool".to_owned()),
+        concurrency: 7,
+        ..member(1)
+    };
+    let joined = ports.members.join(new.clone(), 1, at(3)).await;
     assert_eq!(joined, Ok(Joined::Yes));
-    let new = member(1);
     let expected = Member {
         incarnation: new.incarnation,
         name: new.name,
@@ -23,13 +30,17 @@ pub async fn a_member_joins(ports: Ports) {
         heartbeat_seq: 0,
         state: MemberState::Alive,
         heartbeat_at: at(3),
+        heartbeat_age: Duration::ZERO,
+        clock_offset: ClockOffset::default(),
         started_at: at(3),
         host: new.host,
         pid: new.pid,
         version: new.version,
+        pool: new.pool,
+        concurrency: new.concurrency,
         running: 0,
     };
-    assert_eq!(ports.members.members().await, Ok(vec![expected]));
+    assert_eq!(ports.timeless_members().await, [expected]);
 }
 
 /// Joining again is answered, changes nothing, and does not count twice.
@@ -39,12 +50,12 @@ pub async fn joining_again_changes_nothing(ports: Ports) {
         ports.members.heartbeat(incarnation(1), at(1)).await,
         Ok(true)
     );
-    let before = ports.members.members().await;
+    let before = ports.timeless_members().await;
     assert_eq!(
         ports.members.join(member(1), 1, at(9)).await,
         Ok(Joined::Yes)
     );
-    assert_eq!(ports.members.members().await, before);
+    assert_eq!(ports.timeless_members().await, before);
 }
 
 /// Alive and draining members count against the limit, dead ones do not.
@@ -73,6 +84,37 @@ pub async fn a_heartbeat_counts(ports: Ports) {
         ports.members.heartbeat(incarnation(9), at(6)).await,
         Ok(false)
     );
+}
+
+/// A heartbeat tells how far the engine's calendar is from the database's: that of the last one.
+pub async fn a_wrong_clock_is_measured(ports: Ports) {
+    let hour = Duration::from_secs(60 * 60);
+    let (right, wrong) = (ports.engine(1).await, ports.engine(2).await);
+    let now = at(100_000);
+    let ahead = now.plus(hour);
+    // Whatever the database's clock says: two engines that beat now are an hour apart.
+    for (who, calendar) in [(right, ahead), (wrong, ahead), (right, now)] {
+        assert_eq!(ports.members.heartbeat(who, calendar).await, Ok(true));
+    }
+    let members = ports.members.members().await.expect("members");
+    let offset = |who| {
+        let mut all = members.iter();
+        let member = all.find(|m| m.incarnation == who).expect("it is there");
+        member.clock_offset.as_secs_f64()
+    };
+    let apart = offset(wrong) - offset(right);
+    assert!((apart - hour.as_secs_f64()).abs() < 60.0, "{apart} s apart");
+}
+
+/// The age of a heartbeat is told by the database's clock, however wrong the engine's calendar is.
+pub async fn the_age_of_a_heartbeat_needs_no_calendar(ports: Ports) {
+    let me = ports.engine(1).await;
+    for calendar in [at(-1_000_000), at(1_000_000)] {
+        assert_eq!(ports.members.heartbeat(me, calendar).await, Ok(true));
+        let member = ports.members.members().await.expect("members").remove(0);
+        let age = member.heartbeat_age;
+        assert!(age < Duration::from_secs(60), "{age:?} after a heartbeat");
+    }
 }
 
 /// A convicted engine is fenced for ever: no heartbeat, no draining, no joining brings it back.

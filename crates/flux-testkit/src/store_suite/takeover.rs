@@ -5,7 +5,7 @@ use flux_core::chart::FaultKind;
 use flux_core::ids::{CommitNo, Epoch, Incarnation};
 use flux_core::ports::branches::{ClaimRequest, JoinWake, Wait};
 use flux_core::ports::members::Takeover;
-use flux_core::ports::runs::Outcome;
+use flux_core::ports::runs::{Outcome, Resumed, TakeoverRecord};
 
 use super::fixture::*;
 
@@ -86,6 +86,78 @@ pub async fn batches_are_bounded(ports: Ports) {
     assert_eq!(freed, expected);
     let failovers = ports.store.failovers(1).await.expect("failovers");
     assert_eq!(failovers[0].branches, 5);
+}
+
+/// What was freed from an engine is told with where it was, and only that.
+pub async fn takeovers_are_listed_by_engine(ports: Ports) {
+    let (dead, claimed) = ports.running().await;
+    ports.goes_on(claimed).await;
+    let by = ports.engine(2).await;
+    ports.submit(vec![run(2)]).await;
+    assert_eq!(ports.claims(dead, 9, 20).await.branches.len(), 1);
+    ports.kill(dead, by).await;
+    assert_eq!(take_over(&ports, dead, by, 10).await.len(), 2);
+    let record = |number: u32, commit_no, node: &str| TakeoverRecord {
+        branch: branch_id(number),
+        run: run_id(number),
+        epoch: Epoch(2),
+        commit_no: CommitNo(commit_no),
+        node: node.to_owned(),
+        lost: 1,
+        poisoned: false,
+        at: at(60),
+        resumed: Resumed::NotYet,
+    };
+    let expected = [record(1, 1, "/do/1"), record(2, 0, "/")];
+    let takeovers = async |from, limit| ports.store.takeovers(from, limit).await;
+    assert_eq!(takeovers(dead, 9).await, Ok(expected.to_vec()));
+    assert_eq!(takeovers(dead, 1).await, Ok(expected[..1].to_vec()));
+    assert_eq!(takeovers(by, 9).await, Ok(vec![]));
+}
+
+async fn resumed(ports: &Ports, from: Incarnation) -> Resumed {
+    let mut takeovers = ports.store.takeovers(from, 9).await.expect("takeovers");
+    assert_eq!(takeovers.len(), 1, "{takeovers:?}");
+    takeovers.remove(0).resumed
+}
+
+/// It goes on with the engine that claims it; for ever after, with the one that commits next.
+pub async fn a_takeover_tells_where_the_branch_went_on(ports: Ports) {
+    let (first, _) = ports.running().await;
+    let (second, third) = (ports.engine(2).await, ports.engine(3).await);
+    let by = |number: u32, second| Resumed::By {
+        engine: format!("engine-{number}"),
+        at: at(second),
+    };
+    ports.kill(first, third).await;
+    take_over(&ports, first, third, 10).await;
+    assert_eq!(resumed(&ports, first).await, Resumed::NotYet);
+    assert_eq!(ports.claims(second, 1, 62).await.branches.len(), 1);
+    assert_eq!(resumed(&ports, first).await, by(2, 62));
+    // Lost again at the same commit point.
+    ports.kill(second, third).await;
+    take_over(&ports, second, third, 10).await;
+    assert_eq!(resumed(&ports, first).await, Resumed::NotYet);
+    let claimed = ports.claims(third, 1, 64).await.branches.remove(0);
+    assert_eq!(resumed(&ports, second).await, by(3, 64));
+    ports.goes_on(claimed).await;
+    for from in [first, second] {
+        assert_eq!(resumed(&ports, from).await, by(3, 20), "the next commit");
+    }
+}
+
+/// A branch that failed, because it had lost too many engines, does not go on.
+pub async fn a_branch_that_ended_never_resumes(ports: Ports) {
+    ports.deploy().await;
+    let (dead, by) = (ports.engine(1).await, ports.engine(2).await);
+    ports.submit(vec![run(1)]).await;
+    assert_eq!(ports.claims(dead, 1, 10).await.branches.len(), 1);
+    ports.kill(dead, by).await;
+    let freed = ports.members.take_over(dead, by, 9, 1, at(60)).await;
+    assert_eq!(freed.map(|freed| freed.len()), Ok(1));
+    let takeovers = ports.store.takeovers(dead, 9).await.expect("takeovers");
+    assert!(takeovers[0].poisoned);
+    assert_eq!(takeovers[0].resumed, Resumed::Never);
 }
 
 /// Nothing is taken from an engine that was not convicted.

@@ -6,7 +6,7 @@ use crate::exit::{CONFLICT, Failure, NOT_FOUND};
 use crate::output;
 use crate::wiring;
 use flux_core::clock::Clock;
-use flux_core::ports::operations::{Operated, Operations};
+use flux_core::ports::operations::Operated;
 use flux_failover::SystemClock;
 
 /// Cancels runs, with the branches and sub-workflows that they wait for
@@ -25,11 +25,11 @@ pub struct Args {
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
-    let store = wiring::store(config)?;
+    let store = wiring::store(config).await?;
     // All are looked up before the first one is touched: a typing error changes nothing.
     let mut runs = Vec::new();
     for text in &args.runs {
-        runs.push(find_run(&store, text).await?.id);
+        runs.push(find_run(&*store, text).await?.id);
     }
     let mut refused = Vec::new();
     for id in runs {

@@ -27,7 +27,7 @@ pub fn run(args: &Args, flags: &Flags) -> Result<(), Failure> {
                 .iter()
                 .map(|key| {
                     let setting = &config.given[key.name];
-                    json!({"key": key.name, "value": setting.value, "source": setting.source,
+                    json!({"key": key.name, "value": config.shown(key.name), "source": setting.source,
                            "default": key.default, "meaning": key.meaning})
                 })
                 .collect();
@@ -38,7 +38,7 @@ pub fn run(args: &Args, flags: &Flags) -> Result<(), Failure> {
                 let setting = &config.given[key.name];
                 vec![
                     key.name.to_owned(),
-                    setting.value.clone(),
+                    config.shown(key.name),
                     setting.source.clone(),
                     key.meaning.to_owned(),
                 ]

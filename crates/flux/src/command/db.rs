@@ -1,15 +1,15 @@
 //! `flux db`
 
 use crate::config::Config;
+use crate::database::Database;
 use crate::exit::{CONFLICT, Failure, NOT_FOUND, UNAVAILABLE};
 use crate::output::{self, Format};
 use crate::wiring;
 use flux_core::clock::{Clock, Timestamp};
 use flux_core::ports::members::MemberState;
-use flux_core::ports::operations::Operations;
 use flux_core::time_expression::TimeExpression;
 use flux_failover::SystemClock;
-use flux_store::{Counts, OpenError, Status};
+use flux_store::{Counts, Status};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
@@ -45,14 +45,21 @@ const BATCH: u32 = 500;
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
     match args {
         Args::Migrate => {
-            wiring::store(config)?;
-            output::data(&format!("{} is up to date", config.database.display()));
+            wiring::store(config).await?;
+            output::data(&format!("{} is up to date", config.database));
         }
-        Args::Path => output::data(&config.database.display().to_string()),
-        Args::Status { output } => show(&config.database, *output)?,
+        Args::Path => output::data(&config.database.to_string()),
+        Args::Status { output } => show(&config.database, *output).await?,
         Args::Backup { file } => {
-            existing(&config.database)?;
-            backup(&config.database, file)?;
+            let Some(store) = config.database.file() else {
+                return Err(
+                    Failure::new(CONFLICT, "the store is in a PostgreSQL database").help(
+                        "back it up with pg_dump, or with the archive of its write-ahead log",
+                    ),
+                );
+            };
+            existing(store)?;
+            backup(store, file)?;
             output::note(&format!("wrote {}", file.display()));
         }
         Args::Prune { older_than } => prune(config, older_than).await?,
@@ -60,44 +67,136 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-fn status(path: &Path) -> Result<Option<Status>, Failure> {
-    flux_store::status(path).map_err(|error| unreadable(&error))
-}
-
-fn unreadable(error: &OpenError) -> Failure {
+fn unreadable(error: &dyn std::fmt::Display) -> Failure {
     Failure::new(UNAVAILABLE, error.to_string())
 }
 
-/// The store, which these commands do not create.
-fn existing(path: &Path) -> Result<Status, Failure> {
-    status(path)?.ok_or_else(|| {
-        let message = format!("there is no store at {} yet", path.display());
-        Failure::new(NOT_FOUND, message)
-            .help("`flux db migrate` creates it, and so does the first run")
-    })
+/// The file of the embedded store, which these commands do not create.
+fn existing(path: &Path) -> Result<(), Failure> {
+    let status = flux_store::status(path).map_err(|error| unreadable(&error))?;
+    match status {
+        Some(_) => Ok(()),
+        None => {
+            let message = format!("there is no store at {} yet", path.display());
+            Err(Failure::new(NOT_FOUND, message)
+                .help("`flux db migrate` creates it, and so does the first run"))
+        }
+    }
 }
 
-fn show(path: &Path, format: Format) -> Result<(), Failure> {
-    let status = status(path)?;
-    if format != Format::Table {
-        return output::document(format, &status_json(path, status.as_ref()));
+/// What is told of a store: its own lines, then its schema and contents.
+struct Shown {
+    /// Key in JSON, label, text and value.
+    own: Vec<(&'static str, &'static str, String, Value)>,
+    exists: bool,
+    schema: Option<String>,
+    pending: Vec<String>,
+    counts: Option<Counts>,
+}
+
+async fn look(database: &Database) -> Result<Shown, Failure> {
+    let place = database.to_string();
+    let path = ("path", "path", place.clone(), json!(place));
+    match database {
+        Database::File(file) => {
+            let status = flux_store::status(file).map_err(|error| unreadable(&error))?;
+            Ok(of_file(path, status))
+        }
+        Database::Server(address) => {
+            let status = flux_store::postgres::status(address).await;
+            Ok(of_server(path, status.map_err(|error| unreadable(&error))?))
+        }
     }
-    let line = |name: &str, text: &str| output::data(&format!("{name:<9} {text}"));
-    line("path", &path.display().to_string());
+}
+
+type Line = (&'static str, &'static str, String, Value);
+
+fn of_file(path: Line, status: Option<Status>) -> Shown {
     let Some(status) = status else {
-        line("state", "does not exist yet; the first run creates it");
-        return Ok(());
+        return Shown {
+            own: vec![path],
+            exists: false,
+            schema: None,
+            pending: Vec::new(),
+            counts: None,
+        };
     };
     let (size, log) = (status.size, status.log_size);
-    line("size", &format!("{size} bytes, and {log} bytes of log"));
-    line("schema", status.schema.as_deref().unwrap_or("none"));
-    let pending = match status.pending.is_empty() {
+    let both = format!("{size} bytes, and {log} bytes of log");
+    Shown {
+        own: vec![
+            path,
+            ("size_bytes", "size", both, json!(size)),
+            ("log_bytes", "", String::new(), json!(log)),
+            (
+                "journal_mode",
+                "journal",
+                status.journal_mode.clone(),
+                json!(status.journal_mode),
+            ),
+        ],
+        exists: true,
+        schema: status.schema,
+        pending: status.pending,
+        counts: status.counts,
+    }
+}
+
+fn of_server(path: Line, status: flux_store::postgres::Status) -> Shown {
+    let warnings = status.warnings.join("; ");
+    let mut own = vec![
+        path,
+        (
+            "server",
+            "server",
+            format!("PostgreSQL {}", status.server),
+            json!(status.server),
+        ),
+        (
+            "identity",
+            "identity",
+            status.identity.clone(),
+            json!(status.identity),
+        ),
+        (
+            "size_bytes",
+            "size",
+            format!("{} bytes", status.size),
+            json!(status.size),
+        ),
+    ];
+    if !warnings.is_empty() {
+        own.push(("warnings", "warnings", warnings, json!(status.warnings)));
+    }
+    Shown {
+        own,
+        exists: status.schema.is_some(),
+        schema: status.schema,
+        pending: status.pending,
+        counts: status.counts,
+    }
+}
+
+async fn show(database: &Database, format: Format) -> Result<(), Failure> {
+    let shown = look(database).await?;
+    if format != Format::Table {
+        return output::document(format, &shown.json());
+    }
+    let line = |name: &str, text: &str| output::data(&format!("{name:<9} {text}"));
+    for (_, label, text, _) in shown.own.iter().filter(|(_, label, ..)| !label.is_empty()) {
+        line(label, text);
+    }
+    if !shown.exists {
+        line("state", "does not exist yet; the first run creates it");
+        return Ok(());
+    }
+    line("schema", shown.schema.as_deref().unwrap_or("none"));
+    let pending = match shown.pending.is_empty() {
         true => "none".to_owned(),
-        false => status.pending.join(", "),
+        false => shown.pending.join(", "),
     };
     line("pending", &pending);
-    line("journal", &status.journal_mode);
-    let Some(counts) = &status.counts else {
+    let Some(counts) = &shown.counts else {
         line("contents", "not shown: the schema is of another version");
         return Ok(());
     };
@@ -145,22 +244,26 @@ fn by_name(counts: &Counts) -> [(&'static str, Named); 3] {
     ]
 }
 
-fn status_json(path: &Path, status: Option<&Status>) -> Value {
-    let mut value = json!({"path": path.display().to_string(), "exists": status.is_some()});
-    let Some(status) = status else { return value };
-    value["size_bytes"] = json!(status.size);
-    value["log_bytes"] = json!(status.log_size);
-    value["schema"] = json!(status.schema);
-    value["pending"] = json!(status.pending);
-    value["journal_mode"] = json!(status.journal_mode);
-    for (name, states) in status.counts.iter().flat_map(by_name) {
-        let states: Map<String, Value> = states
-            .into_iter()
-            .map(|(state, count)| (state.to_owned(), json!(count)))
-            .collect();
-        value[name] = Value::Object(states);
+impl Shown {
+    fn json(&self) -> Value {
+        let mut value = json!({"exists": self.exists});
+        for (key, _, _, own) in &self.own {
+            value[key] = own.clone();
+        }
+        if !self.exists {
+            return value;
+        }
+        value["schema"] = json!(self.schema);
+        value["pending"] = json!(self.pending);
+        for (name, states) in self.counts.iter().flat_map(by_name) {
+            let states: Map<String, Value> = states
+                .into_iter()
+                .map(|(state, count)| (state.to_owned(), json!(count)))
+                .collect();
+            value[name] = Value::Object(states);
+        }
+        value
     }
-    value
 }
 
 /// The copy has its name only once it is complete.
@@ -195,7 +298,9 @@ fn backup(from: &Path, file: &Path) -> Result<(), Failure> {
 }
 
 async fn prune(config: &Config, older_than: &TimeExpression) -> Result<(), Failure> {
-    existing(&config.database)?;
+    if let Some(file) = config.database.file() {
+        existing(file)?;
+    }
     let wrong = |error: &dyn std::fmt::Display| {
         Failure::new(2, format!("--older-than: {error}")).help("for example --older-than +30d")
     };
@@ -203,7 +308,7 @@ async fn prune(config: &Config, older_than: &TimeExpression) -> Result<(), Failu
     let age = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
     let now = SystemClock.now().as_micros();
     let before = Timestamp::from_micros(now.saturating_sub(age));
-    let store = wiring::store(config)?;
+    let store = wiring::store(config).await?;
     let mut removed = 0;
     loop {
         let batch = store.prune(before, BATCH).await?;

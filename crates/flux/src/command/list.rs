@@ -6,7 +6,7 @@ use crate::output::{self, Format};
 use crate::wiring;
 use flux_core::branch::RunState;
 use flux_core::clock::{Clock, Timestamp};
-use flux_core::ports::runs::{Outcome, RunFilter, RunRecord, Runs};
+use flux_core::ports::runs::{Outcome, RunFilter, RunRecord};
 use flux_core::time_expression::TimeExpression;
 use flux_failover::SystemClock;
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ pub struct Args {
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
-    let store = wiring::store(config)?;
+    let store = wiring::store(config).await?;
     let since = match &args.since {
         Some(time) => {
             let after = time.after(SystemClock.now());

@@ -1,4 +1,5 @@
-//! Moving lines at the bottom of a terminal, one for each action in progress.
+//! The bottom of a terminal: a moving line for each action in progress, or a table that is kept
+//! up to date.
 
 use crate::output;
 use flux_core::ids::BranchId;
@@ -85,6 +86,33 @@ impl Live {
 impl Drop for Live {
     fn drop(&mut self) {
         self.clear();
+        output::set_live(None);
+    }
+}
+
+/// A text at the bottom, replaced in place; notes appear above it. It stays when dropped.
+pub struct Board(ProgressBar);
+
+impl Board {
+    pub fn new() -> Board {
+        let lines = MultiProgress::new();
+        let text = lines.add(ProgressBar::new_spinner());
+        let style = ProgressStyle::with_template("{msg}");
+        text.set_style(style.expect("the template is right: it is not much"));
+        output::set_live(Some(lines));
+        Board(text)
+    }
+
+    /// Shows this text instead of the one before.
+    pub fn show(&self, text: &str) {
+        self.0.set_message(output::harmless(text));
+        self.0.tick();
+    }
+}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        self.0.abandon();
         output::set_live(None);
     }
 }

@@ -27,8 +27,8 @@ mod workflow;
 use crate::config::{Config, Flags, load};
 use crate::exit::{Failure, NOT_FOUND};
 use flux_core::ids::RunId;
-use flux_core::ports::runs::{RunFilter, RunRecord, Runs};
-use flux_store::SqliteStore;
+use flux_core::ports::runs::{RunFilter, RunRecord};
+use flux_store::Store;
 
 /// What `flux` can do.
 #[derive(clap::Subcommand)]
@@ -137,7 +137,7 @@ fn logging(command: &Command, config: &Config) {
 }
 
 /// The run with this id, or with the only id that begins like this.
-pub async fn find_run(store: &SqliteStore, text: &str) -> Result<RunRecord, Failure> {
+pub async fn find_run(store: &dyn Store, text: &str) -> Result<RunRecord, Failure> {
     let missing = || {
         Failure::new(NOT_FOUND, format!("there is no run `{text}`"))
             .help("`flux list` shows the runs; the beginning of an id is enough")

@@ -7,8 +7,7 @@ use crate::output;
 use crate::wiring;
 use flux_core::chart::Compiler;
 use flux_core::clock::Clock;
-use flux_core::ports::definitions::Definitions;
-use flux_core::ports::operations::{Operated, Operations, Recovery};
+use flux_core::ports::operations::{Operated, Recovery};
 use flux_failover::SystemClock;
 
 /// Sends a faulted run back to its last commit point
@@ -28,8 +27,8 @@ pub struct Args {
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
-    let store = wiring::store(config)?;
-    let record = find_run(&store, &args.run).await?;
+    let store = wiring::store(config).await?;
+    let record = find_run(&*store, &args.run).await?;
     let id = record.id;
     let source = store.source(&record.chart).await?.unwrap_or_default();
     let chart = flux_lang::Language

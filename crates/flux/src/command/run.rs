@@ -11,10 +11,9 @@ use crate::wiring;
 use flux_core::clock::Clock;
 use flux_core::ids::RunId;
 use flux_core::ports::members::MemberState;
-use flux_core::ports::runs::Runs;
 use flux_engine::{RunOptions, deploy, new_run};
 use flux_failover::SystemClock;
-use flux_store::SqliteStore;
+use flux_store::Store;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +48,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, mut config: Config) -> Result<(), Failure> {
-    let store = wiring::store(&config)?;
+    let store = wiring::store(&config).await?;
     let id = match &args.resume {
         Some(text) => resume(&store, text).await?,
         None => begin(&store, &args).await?,
@@ -61,7 +60,7 @@ pub async fn run(args: Args, mut config: Config) -> Result<(), Failure> {
     let progress = Progress::follow(id, engine.events());
     let end = async {
         let deadline = args.timeout.map(Duration::from_secs);
-        let ended = submit::ended(&store, id, None);
+        let ended = submit::ended(&*store, id, None);
         match deadline {
             Some(deadline) => tokio::time::timeout(deadline, ended).await.ok(),
             None => Some(ended.await),
@@ -93,7 +92,7 @@ fn pool(id: RunId) -> String {
     format!("run:{id}")
 }
 
-async fn begin(store: &Arc<SqliteStore>, args: &Args) -> Result<RunId, Failure> {
+async fn begin(store: &Arc<dyn Store>, args: &Args) -> Result<RunId, Failure> {
     for file in &args.with {
         let (chart, source) = input::definition(file)?;
         deploy(&**store, &chart, &source, false, SystemClock.now()).await?;
@@ -115,8 +114,8 @@ async fn begin(store: &Arc<SqliteStore>, args: &Args) -> Result<RunId, Failure> 
     Ok(id)
 }
 
-async fn resume(store: &Arc<SqliteStore>, text: &str) -> Result<RunId, Failure> {
-    let record = find_run(store, text).await?;
+async fn resume(store: &Arc<dyn Store>, text: &str) -> Result<RunId, Failure> {
+    let record = find_run(&**store, text).await?;
     let id = record.id;
     if record.state.is_final() {
         submit::report(&record)?;

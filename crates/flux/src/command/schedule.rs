@@ -6,9 +6,9 @@ use crate::output::{self, Format};
 use crate::wiring;
 use flux_core::chart::Compiler;
 use flux_core::clock::Timestamp;
-use flux_core::ports::definitions::{Definitions, ScheduleRecord};
+use flux_core::ports::definitions::ScheduleRecord;
 use flux_core::schedule::next_after;
-use flux_store::SqliteStore;
+use flux_store::Store;
 use serde_json::{Value, json};
 
 /// See [`super::Command`].
@@ -34,7 +34,7 @@ pub enum Args {
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
-    let store = wiring::store(config)?;
+    let store = wiring::store(config).await?;
     let all = store.schedules().await?;
     match args {
         Args::List { output } => list(&all, *output),
@@ -43,7 +43,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
             count,
             output,
         } => {
-            let due = next(&store, &all, name, *count).await?;
+            let due = next(&*store, &all, name, *count).await?;
             let due: Vec<String> = due.iter().map(ToString::to_string).collect();
             if *output != Format::Table {
                 return output::document(*output, &json!({"schedule": name, "due": due}));
@@ -77,7 +77,7 @@ fn schedule_json(schedule: &ScheduleRecord) -> Value {
 
 /// The next due times; fewer than asked for when the schedule waits for its run.
 async fn next(
-    store: &SqliteStore,
+    store: &dyn Store,
     all: &[ScheduleRecord],
     name: &str,
     count: u32,

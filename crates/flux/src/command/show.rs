@@ -7,7 +7,7 @@ use crate::exit::Failure;
 use crate::output::{self, Format};
 use crate::wiring;
 use flux_core::ids::BranchId;
-use flux_core::ports::runs::{BranchRecord, Outcome, Runs};
+use flux_core::ports::runs::{BranchRecord, Outcome};
 use serde_json::{Value, json};
 
 /// Shows a run: its branches and where each runs
@@ -21,8 +21,8 @@ pub struct Args {
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
-    let store = wiring::store(config)?;
-    let run = find_run(&store, &args.run).await?;
+    let store = wiring::store(config).await?;
+    let run = find_run(&*store, &args.run).await?;
     let branches = store.branches(run.id).await?;
     if args.output != Format::Table {
         let mut value = run_json(&run);

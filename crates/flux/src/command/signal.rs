@@ -6,7 +6,7 @@ use crate::exit::{CONFLICT, Failure, INVALID, NOT_FOUND};
 use crate::output;
 use crate::wiring;
 use flux_core::clock::Clock;
-use flux_core::ports::runs::{Event, Runs, Signalled};
+use flux_core::ports::runs::{Event, Signalled};
 use flux_failover::SystemClock;
 use uuid::Uuid;
 
@@ -31,8 +31,8 @@ pub struct Args {
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
-    let store = wiring::store(config)?;
-    let run = find_run(&store, &args.run).await?;
+    let store = wiring::store(config).await?;
+    let run = find_run(&*store, &args.run).await?;
     let data: serde_json::Value = serde_json::from_str(&args.data)
         .map_err(|error| Failure::new(INVALID, format!("--data is no JSON: {error}")))?;
     let now = SystemClock.now();
@@ -40,6 +40,12 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
         .id
         .clone()
         .unwrap_or_else(|| Uuid::now_v7().to_string());
+    for (what, text) in [("the type", &args.kind), ("--id", &id)] {
+        if !Event::is_attribute(text) {
+            let message = format!("{what} must be {}", Event::ATTRIBUTE);
+            return Err(Failure::new(2, message).help("for example com.example.approved"));
+        }
+    }
     let source = "flux:/cli".to_owned();
     let json = serde_json::json!({
         "specversion": "1.0",

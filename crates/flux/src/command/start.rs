@@ -28,12 +28,15 @@ pub struct Args {
 }
 
 pub async fn run(args: &Args, config: Config) -> Result<(), Failure> {
-    let store = wiring::store(&config)?;
+    let mut stop = Stop::new()?;
+    let store = tokio::select! {
+        store = wiring::store_in_time(&config) => store?,
+        () = stop.wanted() => return Err(Failure::new(INTERRUPTED, "stopped before it had joined")),
+    };
     for file in &args.files {
         let (chart, source) = input::definition(file)?;
         deploy(&*store, &chart, &source, true, SystemClock.now()).await?;
     }
-    let mut stop = Stop::new()?;
     let name = config.engine.name.clone();
     // Joining waits while the store is away or every place is taken.
     let engine = tokio::select! {
@@ -43,7 +46,7 @@ pub async fn run(args: &Args, config: Config) -> Result<(), Failure> {
     output::data(&format!(
         "ready: engine {name}, incarnation {}, store {}",
         engine.incarnation(),
-        config.database.display()
+        config.database
     ));
     stop.wanted().await;
     output::note("draining; a second signal stops at once");

@@ -8,11 +8,10 @@ use crate::wiring;
 use flux_core::chart::{Chart, Compiler, WorkflowName};
 use flux_core::clock::Clock;
 use flux_core::ids::RunId;
-use flux_core::ports::definitions::Definitions;
-use flux_core::ports::runs::{NewRun, Outcome, RunRecord, Runs};
+use flux_core::ports::runs::{NewRun, Outcome, RunRecord};
 use flux_engine::{RunOptions, deploy, new_run};
 use flux_failover::SystemClock;
-use flux_store::SqliteStore;
+use flux_store::Store;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,7 +48,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, config: &Config) -> Result<(), Failure> {
-    let store = wiring::store(config)?;
+    let store = wiring::store(config).await?;
     let chart = chart(&store, &args.definition).await?;
     let value = args.input.read()?;
     let options = RunOptions {
@@ -82,12 +81,12 @@ pub async fn run(args: Args, config: &Config) -> Result<(), Failure> {
         .timeout
         .map(|seconds| Instant::now() + Duration::from_secs(seconds));
     for id in ids {
-        report(&ended(&store, id, deadline).await?)?;
+        report(&ended(&*store, id, deadline).await?)?;
     }
     Ok(())
 }
 
-async fn chart(store: &Arc<SqliteStore>, definition: &str) -> Result<Arc<Chart>, Failure> {
+async fn chart(store: &Arc<dyn Store>, definition: &str) -> Result<Arc<Chart>, Failure> {
     if Path::new(definition).exists() || !definition.contains('/') || definition == "-" {
         let (chart, source) = input::definition(Path::new(definition))?;
         deploy(&**store, &chart, &source, false, SystemClock.now()).await?;
@@ -116,7 +115,7 @@ async fn chart(store: &Arc<SqliteStore>, definition: &str) -> Result<Arc<Chart>,
 
 /// Waits for the end of a run.
 pub async fn ended(
-    store: &SqliteStore,
+    store: &dyn Store,
     id: RunId,
     deadline: Option<Instant>,
 ) -> Result<RunRecord, Failure> {

@@ -6,8 +6,7 @@ use crate::exit::{Failure, TIMEOUT};
 use crate::output;
 use crate::wiring;
 use flux_core::ids::{BranchId, CommitNo, Epoch, RunId};
-use flux_core::ports::runs::Runs;
-use flux_store::SqliteStore;
+use flux_store::Store;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
@@ -34,8 +33,8 @@ pub struct Args {
 const PAUSE: Duration = Duration::from_millis(200);
 
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
-    let store = wiring::store(config)?;
-    let id = find_run(&store, &args.run).await?.id;
+    let store = wiring::store(config).await?;
+    let id = find_run(&*store, &args.run).await?.id;
     let deadline = args
         .timeout
         .map(|seconds| Instant::now() + Duration::from_secs(seconds));
@@ -43,8 +42,8 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
     loop {
         let look = Instant::now();
         // In this order: what is read last includes what led to an end that was read before.
-        let record = find_run(&store, &id.to_string()).await?;
-        news.print(&store, id).await?;
+        let record = find_run(&*store, &id.to_string()).await?;
+        news.print(&*store, id).await?;
         if record.state.is_final() {
             return submit::report(&record);
         }
@@ -63,7 +62,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
 struct News(HashSet<(BranchId, Epoch, CommitNo)>);
 
 impl News {
-    async fn print(&mut self, store: &SqliteStore, run: RunId) -> Result<(), Failure> {
+    async fn print(&mut self, store: &dyn Store, run: RunId) -> Result<(), Failure> {
         for entry in store.history(run).await? {
             if self.0.insert((entry.branch, entry.epoch, entry.commit_no)) {
                 for sentence in history::sentences(&entry) {

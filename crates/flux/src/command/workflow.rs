@@ -6,7 +6,6 @@ use crate::exit::Failure;
 use crate::output::{self, Format};
 use crate::wiring;
 use flux_core::clock::Clock;
-use flux_core::ports::definitions::Definitions;
 use flux_engine::deploy;
 use flux_failover::SystemClock;
 use serde_json::{Value, json};
@@ -30,7 +29,7 @@ pub enum Args {
 }
 
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
-    let store = wiring::store(config)?;
+    let store = wiring::store(config).await?;
     match args {
         Args::Deploy { files } => {
             for file in files {

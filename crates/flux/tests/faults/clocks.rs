@@ -1,12 +1,18 @@
 //! Wrong calendar clocks, for single processes, by libfaketime.
 
-use crate::{PATIENCE, cluster, of, stuck_once, wait_for_traces};
+use crate::{PATIENCE, Store, check_by, of, on_both_stores, stuck_once, wait_for_traces};
+use flux_testkit::history::Rules;
 use flux_testkit::{Cluster, FluxBuilder, Witness, shell_task, wait_until};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+on_both_stores!(
+    process_1b23_clocks_an_hour_wrong_cause_no_failover_and_delay_none,
+    process_1b24_a_clock_that_steps_while_it_runs_fires_nothing_twice,
+);
+
 /// The library, wherever this system keeps it; says so when it is absent.
-fn library() -> Option<PathBuf> {
+pub fn library() -> Option<PathBuf> {
     let folders = std::fs::read_dir("/usr/lib")
         .into_iter()
         .flatten()
@@ -20,7 +26,7 @@ fn library() -> Option<PathBuf> {
 }
 
 /// An engine whose calendar is read from a file, such as `+3600`.
-fn engine(cluster: &Cluster, name: &str, library: &PathBuf, offset: &str) -> FluxBuilder {
+pub fn engine(cluster: &Cluster, name: &str, library: &PathBuf, offset: &str) -> FluxBuilder {
     let file = cluster.directory().join(format!("{name}.clock"));
     std::fs::write(&file, offset).unwrap();
     cluster
@@ -36,10 +42,9 @@ fn pass(time: Duration) {
     wait_until("time has passed", PATIENCE, || start.elapsed() > time);
 }
 
-#[test]
-fn process_1b23_clocks_an_hour_wrong_cause_no_failover_and_delay_none() {
+fn process_1b23_clocks_an_hour_wrong_cause_no_failover_and_delay_none(store: Store) {
     let Some(library) = library() else { return };
-    let (cluster, witness) = (cluster("+2s"), Witness::new());
+    let (cluster, witness) = (store.cluster("+2s"), Witness::new());
     let mut behind = engine(&cluster, "behind", &library, "-3600").spawn();
     behind.wait_for_line("ready", PATIENCE);
     let task = shell_task("b", &stuck_once(&witness, &cluster)) + &shell_task("c", "true");
@@ -67,22 +72,21 @@ fn process_1b23_clocks_an_hour_wrong_cause_no_failover_and_delay_none() {
     wait_until("it is convicted in time", PATIENCE, || {
         !cluster.failovers().is_empty()
     });
-    drop(run);
+    let rules = Rules {
+        wrong_clocks: true,
+        unfinished: vec![run],
+        ..Rules::default()
+    };
+    check_by(&cluster, Some(&witness), &rules);
 }
 
-#[test]
-fn process_1b24_a_clock_that_steps_while_it_runs_fires_nothing_twice() {
+fn process_1b24_a_clock_that_steps_while_it_runs_fires_nothing_twice(store: Store) {
     let Some(library) = library() else { return };
-    let (cluster, witness) = (cluster("+2s"), Witness::new());
+    let (cluster, witness) = (store.cluster("+2s"), Witness::new());
     let stepping = engine(&cluster, "stepping", &library, "+0").spawn();
     stepping.wait_for_line("ready", PATIENCE);
     let tasks: String = (0..12)
-        .map(|n| {
-            shell_task(
-                &format!("t{n}"),
-                &format!("{}; sleep 0.4", witness.command()),
-            )
-        })
+        .map(|n| shell_task(&format!("t{n}"), &witness.around("sleep 0.4")))
         .collect();
     let run = cluster.submit("stepping", &tasks, 1).remove(0);
     let clock = cluster.directory().join("stepping.clock");
@@ -96,4 +100,9 @@ fn process_1b24_a_clock_that_steps_while_it_runs_fires_nothing_twice() {
         assert_eq!(of(&traces, &format!("t{n}")).len(), 1, "t{n}");
     }
     assert_eq!(cluster.failovers(), [] as [serde_json::Value; 0]);
+    let rules = Rules {
+        wrong_clocks: true,
+        ..Rules::default()
+    };
+    check_by(&cluster, Some(&witness), &rules);
 }

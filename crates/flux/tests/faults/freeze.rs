@@ -1,16 +1,21 @@
 //! Engines that are frozen (SIGSTOP), as by a pause of their machine, and wake up.
 
-use crate::{PATIENCE, cluster, of, wait_for_traces, written};
+use crate::{PATIENCE, Store, check, cluster, of, on_both_stores, wait_for_traces, written};
 use flux_testkit::{Witness, alive, shell_task, wait_until};
 use std::time::{Duration, Instant};
 
-#[test]
-fn process_1a03_a_zombie_changes_nothing() {
-    let (cluster, witness) = (cluster("+2s"), Witness::new());
+on_both_stores!(
+    process_1a03_a_zombie_changes_nothing,
+    process_1a04_a_short_freeze_is_no_failover,
+    process_1a16_children_die_at_the_deadline_while_their_engine_is_still_frozen,
+);
+
+fn process_1a03_a_zombie_changes_nothing(store: Store) {
+    let (cluster, witness) = (store.cluster("+2s"), Witness::new());
     let first = cluster.start("first");
     // Without breaks: only its trust, not a commit, keeps the zombie from the next action.
     let tasks: String = ["a", "b", "c", "d"]
-        .map(|name| shell_task(name, &format!("{}; sleep 0.3", witness.command())))
+        .map(|name| shell_task(name, &witness.around("sleep 0.3")))
         .concat();
     let run = cluster.submit_with("zombie", "marked", &tasks, 1).remove(0);
     wait_for_traces(&witness, "a", 1);
@@ -29,15 +34,15 @@ fn process_1a03_a_zombie_changes_nothing() {
     );
     assert_eq!(of(&traces, "d").len(), 1);
     assert_eq!(witness.stale(), []);
+    check(&cluster, Some(&witness));
 }
 
-#[test]
-fn process_1a04_a_short_freeze_is_no_failover() {
-    let (cluster, witness) = (cluster("+9s"), Witness::new());
+fn process_1a04_a_short_freeze_is_no_failover(store: Store) {
+    let (cluster, witness) = (store.cluster("+9s"), Witness::new());
     let first = cluster.start("first");
     let _second = cluster.start("second");
-    let tasks = shell_task("a", &format!("{}; sleep 1", witness.command()))
-        + &shell_task("b", &witness.command());
+    let tasks =
+        shell_task("a", &witness.around("sleep 1")) + &shell_task("b", &witness.around("true"));
     let run = cluster.submit("short", &tasks, 1).remove(0);
     wait_for_traces(&witness, "a", 1);
     first.stop();
@@ -49,16 +54,17 @@ fn process_1a04_a_short_freeze_is_no_failover() {
     cluster.wait_for_state(&run, "completed");
     assert_eq!(cluster.failovers(), [] as [serde_json::Value; 0]);
     assert!(witness.duplicates().is_empty(), "{:?}", witness.traces());
+    check(&cluster, Some(&witness));
 }
 
-#[test]
-fn process_1a16_children_die_at_the_deadline_while_their_engine_is_still_frozen() {
-    let cluster = cluster("+3s");
+fn process_1a16_children_die_at_the_deadline_while_their_engine_is_still_frozen(store: Store) {
+    let (cluster, witness) = (store.cluster("+3s"), Witness::new());
     let engine = cluster.start("one");
     let task = "[ -e group ] && exit 0; setsid sh -c 'echo $$ > session; exec sleep 300' & \
-                echo $$ > group; exec sleep 300";
+                echo $$ > group;";
+    let task = format!("{task} {}; {}", witness.command(), witness.for_ever());
     let run = cluster
-        .submit("frozen", &shell_task("sleep", task), 1)
+        .submit("frozen", &shell_task("work", &task), 1)
         .remove(0);
     let pids = ["session", "group"].map(|name| written(&cluster.directory().join(name)));
     let beaten = || {
@@ -81,22 +87,24 @@ fn process_1a16_children_die_at_the_deadline_while_their_engine_is_still_frozen(
     engine.cont();
     // Their death was no fault of the action: it runs again.
     cluster.wait_for_state(&run, "completed");
+    check(&cluster, Some(&witness));
 }
 
 #[test]
 fn process_1a16_heartbeats_keep_children_alive_past_many_windows() {
     let (cluster, witness) = (cluster("+1s"), Witness::new());
     let _engine = cluster.start("one");
-    let task = format!("{}; sleep 4; {}", witness.command(), witness.command());
+    let task = witness.around("sleep 4");
     let run = cluster
         .submit("long", &shell_task("long", &task), 1)
         .remove(0);
     cluster.wait_for_state(&run, "completed");
-    let epochs: Vec<_> = witness.traces().iter().map(|trace| trace.epoch).collect();
+    let epochs: Vec<_> = witness.marks().iter().map(|mark| mark.epoch).collect();
     // A starved machine may lose a heartbeat and run it again; the last attempt was whole.
     assert_eq!(
         epochs[epochs.len() - 2..][0],
         epochs[epochs.len() - 1],
         "{epochs:?}"
     );
+    check(&cluster, Some(&witness));
 }

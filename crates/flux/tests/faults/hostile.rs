@@ -1,6 +1,6 @@
 //! Input that wants to do harm, through the real binary.
 
-use crate::{PATIENCE, cluster};
+use crate::{PATIENCE, check, cluster};
 use flux_testkit::{Cluster, Flux, wait_until};
 
 const HEAD: &str = "document: { dsl: '1.0.3', namespace: a, name: b, version: '1.0.0' }\n";
@@ -113,6 +113,7 @@ fn process_an_action_that_prints_a_gibibyte_costs_no_memory() {
     assert!(output.contains("10486"), "{output:.200}");
     eprintln!("most memory: {most} kB");
     assert!(most < 300_000, "{most} kB");
+    check(&cluster, None);
 }
 
 #[test]
@@ -122,6 +123,7 @@ fn process_data_that_grows_beyond_the_limit_faults_the_run() {
     let (mut flux, most) = measured(&cluster, task);
     assert_eq!(flux.wait(PATIENCE).code(), Some(3), "{:?}", flux.stderr());
     assert!(most < 300_000, "{most} kB");
+    check(&cluster, None);
 }
 
 #[test]
@@ -136,4 +138,5 @@ fn process_a_fork_of_a_thousand_branches_completes() {
     let output: serde_json::Value = serde_json::from_str(&flux.stdout().join("")).unwrap();
     assert_eq!(output.as_array().map(Vec::len), Some(1_000));
     eprintln!("most memory: {most} kB");
+    check(&cluster, None);
 }

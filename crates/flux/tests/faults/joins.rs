@@ -1,16 +1,22 @@
 //! Failover beside waiting runs, parallel branches and joins.
 
-use crate::{PATIENCE, cluster, of, stuck_once, wait_for_traces};
+use crate::{PATIENCE, Store, check, of, on_both_stores, stuck_once, wait_for_traces};
 use flux_testkit::{Witness, shell_task, wait_until};
 use std::collections::BTreeSet;
 
-#[test]
-fn process_1d51_a_waiting_run_is_not_touched_by_failover() {
-    let (cluster, witness) = (cluster("+2s"), Witness::new());
+on_both_stores!(
+    process_1d51_a_waiting_run_is_not_touched_by_failover,
+    process_1d52_only_the_dead_engines_branch_rolls_back,
+    process_1d53_1d54_a_join_goes_on_once_whoever_dies,
+);
+
+fn process_1d51_a_waiting_run_is_not_touched_by_failover(store: Store) {
+    let (cluster, witness) = (store.cluster("+2s"), Witness::new());
     let mut first = cluster.start("first");
     let listen = "  - wait: { listen: { to: { one: { with: { type: go } } } } }\n".to_owned();
-    let tasks =
-        shell_task("a", &witness.command()) + &listen + &shell_task("b", &witness.command());
+    let tasks = shell_task("a", &witness.around("true"))
+        + &listen
+        + &shell_task("b", &witness.around("true"));
     let waiting = cluster.submit("waiting", &tasks, 1).remove(0);
     cluster.wait_for_state(&waiting, "waiting");
     let busy = cluster
@@ -30,6 +36,7 @@ fn process_1d51_a_waiting_run_is_not_touched_by_failover() {
     cluster.wait_for_state(&waiting, "completed");
     assert_eq!(of(&witness.traces(), "a").len(), 1);
     assert_eq!(of(&witness.traces(), "b").len(), 1);
+    check(&cluster, Some(&witness));
 }
 
 /// A fork of branches, each a list of tasks.
@@ -44,9 +51,8 @@ fn fork(branches: &[(&str, String)]) -> String {
     text
 }
 
-#[test]
-fn process_1d52_only_the_dead_engines_branch_rolls_back() {
-    let (cluster, witness) = (cluster("+2s"), Witness::new());
+fn process_1d52_only_the_dead_engines_branch_rolls_back(store: Store) {
+    let (cluster, witness) = (store.cluster("+2s"), Witness::new());
     let single = |name: &str| {
         let engine = cluster
             .engine(name)
@@ -56,19 +62,14 @@ fn process_1d52_only_the_dead_engines_branch_rolls_back() {
         engine
     };
     let mut first = single("first");
-    let left = shell_task("l0", &witness.command())
+    let left = shell_task("l0", &witness.around("true"))
         + &shell_task("l1", &stuck_once(&witness, &cluster))
-        + &shell_task("l2", &witness.command());
+        + &shell_task("l2", &witness.around("true"));
     let right: String = (0..8)
-        .map(|n| {
-            shell_task(
-                &format!("r{n}"),
-                &format!("{}; sleep 0.5", witness.command()),
-            )
-        })
+        .map(|n| shell_task(&format!("r{n}"), &witness.around("sleep 0.5")))
         .collect();
     let tasks =
-        fork(&[("left", left), ("right", right)]) + &shell_task("after", &witness.command());
+        fork(&[("left", left), ("right", right)]) + &shell_task("after", &witness.around("true"));
     let run = cluster.submit("split", &tasks, 1).remove(0);
     wait_for_traces(&witness, "l1", 1);
     let _second = single("second");
@@ -83,15 +84,15 @@ fn process_1d52_only_the_dead_engines_branch_rolls_back() {
     ] {
         assert_eq!(of(&traces, task).len(), 1, "{task} ran once");
     }
+    check(&cluster, Some(&witness));
 }
 
-#[test]
-fn process_1d53_1d54_a_join_goes_on_once_whoever_dies() {
-    let (cluster, witness) = (cluster("+2s"), Witness::new());
+fn process_1d53_1d54_a_join_goes_on_once_whoever_dies(store: Store) {
+    let (cluster, witness) = (store.cluster("+2s"), Witness::new());
     let (mut first, _second) = (cluster.start("first"), cluster.start("second"));
     let branch = |name: &str| shell_task(&format!("{name}1"), "true");
     let tasks = fork(&[("a", branch("a")), ("b", branch("b")), ("c", branch("c"))])
-        + &shell_task("after", &witness.command());
+        + &shell_task("after", &witness.around("true"));
     let runs = cluster.submit("joins", &tasks, 20);
     wait_until("some have joined", PATIENCE, || witness.traces().len() > 3);
     first.restart();
@@ -104,4 +105,5 @@ fn process_1d53_1d54_a_join_goes_on_once_whoever_dies() {
         .map(|trace| trace.key)
         .collect();
     assert_eq!(keys.len(), runs.len(), "one continuation for each join");
+    check(&cluster, Some(&witness));
 }

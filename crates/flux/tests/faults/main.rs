@@ -4,6 +4,7 @@
 #![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
 mod clocks;
+mod database;
 mod freeze;
 mod hostile;
 mod joins;
@@ -11,12 +12,53 @@ mod kill;
 mod places;
 mod poison;
 mod restart;
+mod watching;
 mod windows;
 
-use flux_testkit::{Cluster, Trace, Witness, wait_until};
+use flux_testkit::history::Rules;
+use flux_testkit::{Cluster, Mark, Witness, wait_until};
 
 /// Longest wait for anything.
 const PATIENCE: std::time::Duration = flux_testkit::PATIENCE;
+
+/// Where a test keeps its runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Store {
+    /// The embedded store.
+    File,
+    /// A database of the shared PostgreSQL server.
+    Server,
+}
+
+impl Store {
+    fn cluster(self, window: &str) -> Cluster {
+        match self {
+            Store::File => cluster(window),
+            Store::Server => cluster(window).on_shared_server(),
+        }
+    }
+}
+
+/// Makes two tests of each of these functions: one on the embedded store, one on PostgreSQL.
+macro_rules! on_both_stores {
+    ($($test:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(#[test]
+            fn $test() {
+                super::$test(crate::Store::File);
+            })*
+        }
+        mod on_postgres {
+            $(#[test]
+            fn $test() {
+                if flux_testkit::postgres::available() {
+                    super::$test(crate::Store::Server);
+                }
+            })*
+        }
+    };
+}
+use on_both_stores;
 
 fn cluster(window: &str) -> Cluster {
     Cluster::new(env!("CARGO_BIN_EXE_flux"), window)
@@ -26,13 +68,31 @@ fn cluster(window: &str) -> Cluster {
 fn stuck_once(witness: &Witness, cluster: &Cluster) -> String {
     let marker = cluster.directory().join("began");
     let marker = marker.display();
-    let trace = witness.command();
+    let (once, begin, work) = (
+        witness.around("true"),
+        witness.command(),
+        witness.for_ever(),
+    );
     // The marker first: it must be there whenever there is a trace.
-    format!("if [ -e '{marker}' ]; then {trace}; else touch '{marker}'; {trace}; sleep 300; fi")
+    format!("if [ -e '{marker}' ]; then {once}; else touch '{marker}'; {begin}; {work}; fi")
+}
+
+/// How every test ends: with what must hold whatever happened in it.
+#[track_caller]
+fn check(cluster: &Cluster, witness: Option<&Witness>) {
+    check_by(cluster, witness, &Rules::default());
+}
+
+/// The same, by other rules.
+#[track_caller]
+fn check_by(cluster: &Cluster, witness: Option<&Witness>, rules: &Rules) {
+    let report = cluster.evidence(witness).check(rules);
+    eprintln!("{report}");
+    report.assert();
 }
 
 /// The traces of one task.
-fn of<'t>(traces: &'t [Trace], task: &str) -> Vec<&'t Trace> {
+fn of<'t>(traces: &'t [Mark], task: &str) -> Vec<&'t Mark> {
     let end = format!("/{task}");
     traces
         .iter()

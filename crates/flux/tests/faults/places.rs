@@ -1,11 +1,15 @@
 //! How many engines there may be.
 
-use crate::{PATIENCE, cluster};
+use crate::{PATIENCE, Store, check, on_both_stores};
 use flux_testkit::{shell_task, wait_until};
 
-#[test]
-fn process_1b31_the_engine_too_many_is_refused_and_a_higher_limit_lets_it_in() {
-    let cluster = cluster("+3s");
+on_both_stores!(
+    process_1b31_the_engine_too_many_is_refused_and_a_higher_limit_lets_it_in,
+    process_1b31_places_of_dead_engines_do_not_shut_the_living_out,
+);
+
+fn process_1b31_the_engine_too_many_is_refused_and_a_higher_limit_lets_it_in(store: Store) {
+    let cluster = store.cluster("+3s");
     let engine = |limit: &str| {
         cluster
             .engine("x")
@@ -29,11 +33,11 @@ fn process_1b31_the_engine_too_many_is_refused_and_a_higher_limit_lets_it_in() {
     for run in cluster.submit("work", &shell_task("x", "true"), 5) {
         cluster.wait_for_state(&run, "completed");
     }
+    check(&cluster, None);
 }
 
-#[test]
-fn process_1b31_places_of_dead_engines_do_not_shut_the_living_out() {
-    let cluster = cluster("+1s");
+fn process_1b31_places_of_dead_engines_do_not_shut_the_living_out(store: Store) {
+    let cluster = store.cluster("+1s");
     let mut engine = cluster
         .engine("only")
         .env("FLUX_MAX_CLUSTER_SIZE", "1")
@@ -49,4 +53,5 @@ fn process_1b31_places_of_dead_engines_do_not_shut_the_living_out() {
     engine.restart();
     engine.terminate();
     engine.wait(PATIENCE);
+    check(&cluster, None);
 }

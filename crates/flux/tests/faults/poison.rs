@@ -1,15 +1,16 @@
 //! Runs that take their engine down, and actions that only fail.
 
-use crate::{PATIENCE, cluster};
+use crate::{PATIENCE, Store, check, cluster, on_both_stores};
 use flux_testkit::{shell_task, wait_until};
+
+on_both_stores!(process_1a09_a_run_that_kills_its_engines_is_stopped_and_others_are_not_touched,);
 
 /// Kills the engine that started it, however many supervisors are in between.
 const KILL_MY_ENGINE: &str = "p=$PPID; while ! tr '\\0' ' ' < /proc/$p/cmdline | grep -q ' start '; \
      do p=$(awk '/^PPid/ {print $2}' /proc/$p/status); done; kill -9 $p; sleep 300";
 
-#[test]
-fn process_1a09_a_run_that_kills_its_engines_is_stopped_and_others_are_not_touched() {
-    let cluster = cluster("+1s");
+fn process_1a09_a_run_that_kills_its_engines_is_stopped_and_others_are_not_touched(store: Store) {
+    let cluster = store.cluster("+1s");
     let poison = cluster
         .submit("poison", &shell_task("kill", KILL_MY_ENGINE), 1)
         .remove(0);
@@ -34,6 +35,7 @@ fn process_1a09_a_run_that_kills_its_engines_is_stopped_and_others_are_not_touch
         cluster.wait_for_state(&run, "completed");
     }
     assert!(engine.runs());
+    check(&cluster, None);
 }
 
 #[test]
@@ -69,4 +71,5 @@ fn process_1a08_failing_actions_fail_their_run_alone() {
     cluster.wait_for_state(&good[0], "completed");
     assert!(engine.runs());
     assert_eq!(cluster.failovers(), [] as [serde_json::Value; 0]);
+    check(&cluster, None);
 }

@@ -1,12 +1,19 @@
 //! Failover time windows: different ones, and absurd ones.
 
-use crate::{PATIENCE, cluster, of, stuck_once, wait_for_traces};
+use crate::{
+    PATIENCE, Store, check, check_by, cluster, of, on_both_stores, stuck_once, wait_for_traces,
+};
+use flux_testkit::history::Rules;
 use flux_testkit::{Witness, shell_task, wait_until};
 use std::time::{Duration, Instant};
 
-#[test]
-fn process_1b29_each_engine_is_judged_by_its_own_window() {
-    let (cluster, witness) = (cluster("+2s"), Witness::new());
+on_both_stores!(
+    process_1b29_each_engine_is_judged_by_its_own_window,
+    process_1b30_ten_years_are_no_failover,
+);
+
+fn process_1b29_each_engine_is_judged_by_its_own_window(store: Store) {
+    let (cluster, witness) = (store.cluster("+2s"), Witness::new());
     let mut quick = cluster.start("quick");
     let task = shell_task("b", &stuck_once(&witness, &cluster));
     let run = cluster.submit("windows", &task, 1).remove(0);
@@ -29,6 +36,7 @@ fn process_1b29_each_engine_is_judged_by_its_own_window() {
     quick.kill9();
     cluster.wait_for_state(&run, "completed");
     assert_eq!(cluster.failovers()[0]["engine"], "quick");
+    check(&cluster, Some(&witness));
 }
 
 #[test]
@@ -45,9 +53,8 @@ fn process_1b30_absurd_windows_are_refused_with_a_reason() {
     }
 }
 
-#[test]
-fn process_1b30_ten_years_are_no_failover() {
-    let (cluster, witness) = (cluster("+10y"), Witness::new());
+fn process_1b30_ten_years_are_no_failover(store: Store) {
+    let (cluster, witness) = (store.cluster("+10y"), Witness::new());
     let mut engine = cluster.start("one");
     let task = shell_task("b", &stuck_once(&witness, &cluster));
     let run = cluster.submit("never", &task, 1).remove(0);
@@ -60,4 +67,5 @@ fn process_1b30_ten_years_are_no_failover() {
     }
     assert_eq!(cluster.show(&run)["state"], "running");
     assert_eq!(of(&witness.traces(), "b").len(), 1);
+    check_by(&cluster, Some(&witness), &Rules::unfinished(&[run]));
 }

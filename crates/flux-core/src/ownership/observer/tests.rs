@@ -1,7 +1,7 @@
 use uuid::Uuid;
 
 use super::*;
-use crate::clock::Timestamp;
+use crate::clock::{ClockOffset, Timestamp};
 
 pub(super) const WINDOW: Duration = Duration::from_secs(180);
 
@@ -21,10 +21,14 @@ pub(super) fn member(number: u128, heartbeat_seq: u64) -> Member {
         heartbeat_seq,
         state: MemberState::Alive,
         heartbeat_at: Timestamp::default(),
+        heartbeat_age: Duration::ZERO,
+        clock_offset: ClockOffset::default(),
         started_at: Timestamp::default(),
         host: "host".to_owned(),
         pid: 1,
         version: "0".to_owned(),
+        pool: None,
+        concurrency: 10,
         running: 1,
     }
 }

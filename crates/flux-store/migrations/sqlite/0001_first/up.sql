@@ -6,7 +6,8 @@ CREATE TABLE cluster (
 ) STRICT;
 INSERT INTO cluster (id, cluster_id) VALUES (1, randomblob(16));
 
--- state: 0 alive, 1 draining, 2 dead
+-- state: 0 alive, 1 draining, 2 dead. heartbeat_at is told by the engine's clock, heartbeat_db_at by
+-- that of the database; they are shown, never judged by. pool '' is the common one.
 CREATE TABLE member (
     incarnation BLOB PRIMARY KEY NOT NULL CHECK (length(incarnation) = 16),
     name TEXT NOT NULL,
@@ -14,17 +15,23 @@ CREATE TABLE member (
     heartbeat_seq INTEGER NOT NULL,
     state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 2),
     heartbeat_at INTEGER NOT NULL,
+    heartbeat_db_at INTEGER NOT NULL,
     started_at INTEGER NOT NULL,
     host TEXT NOT NULL,
     pid INTEGER NOT NULL,
-    version TEXT NOT NULL
+    version TEXT NOT NULL,
+    pool TEXT NOT NULL,
+    concurrency INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE failover (
     seq INTEGER PRIMARY KEY NOT NULL,
     incarnation BLOB NOT NULL UNIQUE,
     name TEXT NOT NULL,
+    heartbeat_seq INTEGER NOT NULL,
+    heartbeat_at INTEGER NOT NULL,
     convicted_by BLOB NOT NULL,
+    convicted_by_name TEXT NOT NULL,
     at INTEGER NOT NULL,
     evidence TEXT NOT NULL,
     branches INTEGER NOT NULL
@@ -146,17 +153,20 @@ CREATE TABLE history (
     PRIMARY KEY (run_id, branch_id, commit_no)
 ) STRICT, WITHOUT ROWID;
 
+-- incarnation: the dead engine; none where an operator sent the branch back.
 CREATE TABLE takeover (
     run_id BLOB NOT NULL,
     branch_id BLOB NOT NULL,
     epoch INTEGER NOT NULL,
     commit_no INTEGER NOT NULL,
+    incarnation BLOB,
     engine TEXT NOT NULL,
     at INTEGER NOT NULL,
     node TEXT NOT NULL,
     events TEXT NOT NULL,
     PRIMARY KEY (run_id, branch_id, epoch)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX takeover_of_engine ON takeover (incarnation, at) WHERE incarnation IS NOT NULL;
 
 -- AUTOINCREMENT: a consumed signal's number must never come again, waits compare with it.
 CREATE TABLE signal (

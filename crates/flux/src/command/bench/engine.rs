@@ -5,7 +5,7 @@ use super::report::{Latency, Load};
 use crate::exit::Failure;
 use crate::wiring;
 use flux_core::ids::RunId;
-use flux_core::ports::runs::{Outcome, Runs};
+use flux_core::ports::runs::Outcome;
 use flux_engine::{Engine, EngineEvent};
 use std::time::Instant;
 use tokio::sync::broadcast::Receiver;

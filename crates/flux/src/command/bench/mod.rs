@@ -5,7 +5,8 @@ mod raw;
 mod report;
 
 use crate::config::Config;
-use crate::exit::Failure;
+use crate::database::Database;
+use crate::exit::{Failure, UNAVAILABLE};
 use crate::output::{self, Format};
 use crate::wiring;
 use flux_core::chart::{Chart, Compiler};
@@ -14,21 +15,23 @@ use flux_core::ports::runs::NewRun;
 use flux_core::value::{self, Value};
 use flux_engine::{RunOptions, deploy, new_run};
 use flux_failover::SystemClock;
-use flux_store::SqliteStore;
+use flux_store::Store;
 use report::{Figures, Memory};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// Measures runs per second and latency of a workflow of three steps with a commit after each
 ///
-/// Works on a store of its own in a temporary folder, with the settings that are in
-/// force. Three measurements in one sitting, because only their ratios mean something
+/// Works on a store of its own, with the settings that are in force: in a temporary
+/// folder, or in a temporary schema of the PostgreSQL database that is set. Three measurements in one sitting, because only their ratios mean something
 /// on a shared machine: the store alone (claim, three commits, no engine), the engine
 /// under load, and one run after the other on the idle engine.
 ///
 /// Examples:
 ///   flux bench
 ///   flux bench --runs 100000 --in-flight 2000 -o json
+///   flux bench --database-url postgres://flux@db/flux
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -41,7 +44,7 @@ pub struct Args {
     /// Runs of the latency measurement, one after the other
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
     singles: u32,
-    /// Where to put the temporary store; a folder on the disk that is to be measured
+    /// Where to put the temporary file; a folder on the disk that is to be measured
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
     /// How to print
@@ -53,7 +56,7 @@ const DEFINITION: &str = include_str!("workload.yaml");
 
 /// What every measurement works on.
 struct Bench {
-    store: Arc<SqliteStore>,
+    store: Arc<dyn Store>,
     chart: Arc<Chart>,
     input: Value,
     config: Config,
@@ -77,8 +80,33 @@ pub async fn run(args: &Args, mut config: Config) -> Result<(), Failure> {
         None => tempfile::tempdir(),
     };
     let folder = folder.map_err(failed)?;
-    config.database = folder.path().join("flux.db");
-    let store = wiring::store(&config)?;
+    config.database = own(&config.database, folder.path())?;
+    let figures = on_own(args, config.clone()).await;
+    if let Database::Server(address) = &config.database {
+        let dropped = flux_store::postgres::drop_schema(address).await;
+        dropped.map_err(|error| Failure::new(UNAVAILABLE, error.to_string()))?;
+    }
+    let figures = figures?;
+    if args.output != Format::Table {
+        return output::document(args.output, &figures.json());
+    }
+    figures.table();
+    Ok(())
+}
+
+/// A place like the configured one where nobody else works.
+fn own(configured: &Database, folder: &Path) -> Result<Database, Failure> {
+    let Database::Server(address) = configured else {
+        return Ok(Database::File(folder.join("flux.db")));
+    };
+    let schema = format!("bench_{}", Uuid::now_v7().simple());
+    let own = address.clone().with_schema(&schema);
+    let own = own.map_err(|error| Failure::new(1, error.to_string()))?;
+    Ok(Database::Server(own))
+}
+
+async fn on_own(args: &Args, config: Config) -> Result<Figures, Failure> {
+    let store = wiring::store(&config).await?;
     let chart = flux_lang::Language
         .compile(DEFINITION)
         .map_err(|report| Failure::new(1, report))?;
@@ -90,12 +118,7 @@ pub async fn run(args: &Args, mut config: Config) -> Result<(), Failure> {
             .map_err(|error| Failure::new(1, error.to_string()))?,
         config,
     };
-    let figures = measure(&bench, args).await?;
-    if args.output != Format::Table {
-        return output::document(args.output, &figures.json());
-    }
-    figures.table();
-    Ok(())
+    measure(&bench, args).await
 }
 
 async fn measure(bench: &Bench, args: &Args) -> Result<Figures, Failure> {

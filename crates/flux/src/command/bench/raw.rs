@@ -5,9 +5,9 @@ use super::report::Load;
 use crate::exit::Failure;
 use flux_core::clock::Clock;
 use flux_core::ids::Incarnation;
-use flux_core::ports::branches::{Branches, ClaimRequest, Claimed, Commit, Committed, Fence, Then};
+use flux_core::ports::branches::{ClaimRequest, Claimed, Commit, Committed, Fence, Then};
 use flux_core::ports::members::NewMember;
-use flux_core::ports::runs::{Outcome, Runs};
+use flux_core::ports::runs::Outcome;
 use flux_failover::SystemClock;
 use futures_util::future::try_join_all;
 use std::time::{Duration, Instant};
@@ -40,6 +40,8 @@ async fn join(bench: &Bench) -> Result<Incarnation, Failure> {
         host: String::new(),
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        pool: None,
+        concurrency: 1,
     };
     let me = member.incarnation;
     let members = bench.store.members();

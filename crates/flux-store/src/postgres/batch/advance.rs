@@ -1,0 +1,70 @@
+//! Commits after which the branch goes on with its owner.
+
+use std::collections::HashSet;
+
+use flux_core::ports::branches::{Commit, Committed};
+
+use super::super::conn::Conn;
+use super::super::shared::queries::commit::{answer_again, mark};
+use super::super::shared::writer::Answer;
+use super::super::{Id, RawId};
+use crate::codec::signed;
+use crate::error::Fail;
+use crate::sql::sql;
+
+/// The guards, and the history of those that found their row. `ANY` keeps the plan on the primary
+/// key, whatever the statistics say. Values: arrays of branch, owner, epoch, commit number, mark,
+/// memory, node, run, events, time; then the branches again.
+pub(crate) const ADVANCE: &str = "\
+    WITH wanted AS (SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+        AS w(id, owner, epoch, commit_no, mark, memory, node, run_id, events, now)), \
+    done AS (UPDATE branch SET commit_no = branch.commit_no + 1, last_commit = w.mark, lost = 0, \
+            memory = w.memory, node = w.node, updated_at = w.now, due_at = NULL, \
+            signals_after = NULL, join_ok = NULL, join_fault = NULL \
+        FROM wanted w WHERE branch.id = ANY(?) AND branch.id = w.id AND branch.owner = w.owner \
+            AND branch.epoch = w.epoch AND branch.commit_no = w.commit_no \
+        RETURNING branch.id), \
+    kept AS (INSERT INTO history (run_id, branch_id, commit_no, epoch, engine, at, node, events) \
+        SELECT w.run_id, w.id, w.commit_no + 1, w.epoch, coalesce((SELECT name FROM member \
+            WHERE incarnation = w.owner), ''), w.now, w.node, w.events \
+        FROM wanted w JOIN done ON done.id = w.id) \
+    SELECT id FROM done";
+
+pub(super) async fn all(
+    conn: &mut Conn,
+    commits: &[(usize, &Commit)],
+    answers: &mut [Option<Answer>],
+) -> Result<(), Fail> {
+    if commits.is_empty() {
+        return Ok(());
+    }
+    let ids = || commits.iter().map(|(_, c)| c.branch.uuid()).collect();
+    let each = || commits.iter().map(|(_, c)| *c);
+    let rows: Vec<(RawId,)> = sql(ADVANCE)
+        .ids(ids())
+        .ids(each().map(|c| c.fence.owner.uuid()).collect())
+        .ints(each().map(|c| signed(c.fence.epoch.get())).collect())
+        .ints(each().map(|c| signed(c.fence.commit_no.get())).collect())
+        .ids(each().map(mark).collect())
+        .texts(each().map(|c| c.memory.as_str()))
+        .texts(each().map(|c| c.node.as_str()))
+        .ids(each().map(|c| c.run.uuid()).collect())
+        .texts(each().map(|c| c.history.as_str()))
+        .ints(each().map(|c| c.now.as_micros()).collect())
+        .ids(ids())
+        .rows::<(Id,)>()
+        .load(conn)
+        .await?;
+    let done: HashSet<RawId> = rows.into_iter().map(|(id,)| id).collect();
+    for (place, c) in commits {
+        answers[*place] = Some(Answer::Committed(match done.contains(&c.branch.uuid()) {
+            true => Committed::Yes {
+                commit_no: c.fence.commit_no.next(),
+                woke: false,
+                cancelled: Vec::new(),
+            },
+            false => answer_again(conn, c, mark(c)).await?,
+        }));
+    }
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! Ends of root branches, and with them of their runs.
+
+use std::collections::HashMap;
+
+use diesel::sql_types::{Integer, Nullable};
+use flux_core::ports::branches::{Commit, Committed, Then};
+use flux_core::ports::runs::Outcome;
+
+use super::super::conn::Conn;
+use super::super::shared::queries::cancel;
+use super::super::shared::queries::commit::{answer_again, mark};
+use super::super::shared::queries::effects::Effects;
+use super::super::shared::queries::end::{self, Closed};
+use super::super::shared::writer::Answer;
+use super::super::{Id, RawId};
+use crate::codec::{final_state, run_state, signed, to_json};
+use crate::error::Fail;
+use crate::sql::sql;
+
+/// Everything that the end of a run with one branch changes. All parts of the statement see the
+/// tables as they were before it, so a branch does not count itself. A branch that failed keeps
+/// its memory and the node of its commit point. Values: arrays of branch, owner, epoch, commit
+/// number, mark, node, run, events, time, state of the branch, its fault, state of the run, outcome;
+/// then the branches and the runs again.
+pub(crate) const FINISH: &str = "\
+    WITH wanted AS (SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+        AS w(id, owner, epoch, commit_no, mark, node, run_id, events, now, state, fault, \
+            run_state, outcome)), \
+    done AS (DELETE FROM branch USING wanted w \
+        WHERE branch.id = ANY(?) AND branch.id = w.id AND branch.owner = w.owner \
+            AND branch.epoch = w.epoch AND branch.commit_no = w.commit_no AND branch.root = 1 \
+        RETURNING branch.id, branch.created_at, branch.node, branch.memory), \
+    kept AS (INSERT INTO history (run_id, branch_id, commit_no, epoch, engine, at, node, events) \
+        SELECT w.run_id, w.id, w.commit_no + 1, w.epoch, coalesce((SELECT name FROM member \
+            WHERE incarnation = w.owner), ''), w.now, w.node, w.events \
+        FROM wanted w JOIN done ON done.id = w.id), \
+    buried AS (INSERT INTO ended_branch (run_id, id, parent_id, idx, root, state, epoch, \
+            commit_no, lost, node, created_at, updated_at, last_commit, memory, fault) \
+        SELECT w.run_id, w.id, NULL, 0, 1, w.state, w.epoch, w.commit_no + 1, 0, \
+            CASE WHEN w.state = 4 THEN done.node ELSE w.node END, done.created_at, w.now, w.mark, \
+            CASE WHEN w.state = 4 THEN done.memory END, w.fault \
+        FROM wanted w JOIN done ON done.id = w.id), \
+    closed AS (UPDATE run SET state = w.run_state, outcome = w.outcome, ended_at = w.now \
+        FROM wanted w JOIN done ON done.id = w.id \
+        WHERE run.id = ANY(?) AND run.id = w.run_id AND run.state = 0 \
+        RETURNING w.id, run.parent_branch, run.attached, \
+            CAST(EXISTS (SELECT 1 FROM schedule WHERE schedule.last_run = run.id) AS INTEGER) \
+                AS scheduled, \
+            CAST(EXISTS (SELECT 1 FROM branch WHERE branch.run_id = run.id \
+                AND branch.id <> w.id) AS INTEGER) AS branches, \
+            CAST(EXISTS (SELECT 1 FROM subscription WHERE subscription.run_id = run.id) \
+                OR EXISTS (SELECT 1 FROM inbox WHERE inbox.run_id = run.id) \
+                OR EXISTS (SELECT 1 FROM signal WHERE signal.run_id = run.id) \
+                OR EXISTS (SELECT 1 FROM arrival WHERE arrival.run_id = run.id) AS INTEGER) AS kept, \
+            CAST(EXISTS (SELECT 1 FROM run AS child WHERE child.parent_branch = w.id \
+                AND child.state = 0) AS INTEGER) AS children) \
+    SELECT done.id, closed.parent_branch, coalesce(closed.attached, 0), \
+        coalesce(closed.scheduled, 0), coalesce(closed.branches, 0), coalesce(closed.kept, 0), \
+        coalesce(closed.children, 0), CAST(closed.id IS NOT NULL AS INTEGER) \
+    FROM done LEFT JOIN closed ON closed.id = done.id";
+
+type Row = (RawId, Option<RawId>, i32, i32, i32, i32, i32, i32);
+type Types = (
+    Id,
+    Nullable<Id>,
+    Integer,
+    Integer,
+    Integer,
+    Integer,
+    Integer,
+    Integer,
+);
+
+/// Ends that turn out not to be of root branches are left alone.
+pub(super) async fn all(
+    conn: &mut Conn,
+    commits: &[(usize, &Commit)],
+    answers: &mut [Option<Answer>],
+) -> Result<(), Fail> {
+    let roots = roots(conn, commits).await?;
+    if roots.is_empty() {
+        return Ok(());
+    }
+    let rows = finish(conn, &roots).await?;
+    let mut done: HashMap<RawId, Row> = rows.into_iter().map(|row| (row.0, row)).collect();
+    for (place, c, outcome) in roots {
+        let committed = match done.remove(&c.branch.uuid()) {
+            Some(row) => settle(conn, c, outcome, row).await?,
+            None => answer_again(conn, c, mark(c)).await?,
+        };
+        answers[place] = Some(Answer::Committed(committed));
+    }
+    Ok(())
+}
+
+pub(crate) const ROOTS: &str = "SELECT id FROM branch WHERE id = ANY(?) AND root = 1";
+
+type Root<'a> = (usize, &'a Commit, &'a Outcome);
+
+async fn roots<'a>(
+    conn: &mut Conn,
+    commits: &[(usize, &'a Commit)],
+) -> Result<Vec<Root<'a>>, Fail> {
+    if commits.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = commits.iter().map(|(_, c)| c.branch.uuid()).collect();
+    let rows: Vec<(RawId,)> = sql(ROOTS).ids(ids).rows::<(Id,)>().load(conn).await?;
+    let of_root = |(place, c): &(usize, &'a Commit)| match &c.then {
+        Then::End { outcome, .. } if rows.iter().any(|(id,)| *id == c.branch.uuid()) => {
+            Some((*place, *c, outcome))
+        }
+        _ => None,
+    };
+    Ok(commits.iter().filter_map(of_root).collect())
+}
+
+async fn finish(conn: &mut Conn, roots: &[Root<'_>]) -> Result<Vec<Row>, Fail> {
+    let ids = || roots.iter().map(|(_, c, _)| c.branch.uuid()).collect();
+    let runs = || roots.iter().map(|(_, c, _)| c.run.uuid()).collect();
+    let each = || roots.iter().map(|(_, c, _)| *c);
+    let outcomes = || roots.iter().map(|(_, _, outcome)| *outcome);
+    let mut faults = Vec::with_capacity(roots.len());
+    let mut texts = Vec::with_capacity(roots.len());
+    for outcome in outcomes() {
+        faults.push(match outcome {
+            Outcome::Faulted { fault } => Some(to_json(fault)?),
+            _ => None,
+        });
+        texts.push(Some(to_json(outcome)?));
+    }
+    let failed = |outcome: &Outcome| matches!(outcome, Outcome::Faulted { .. });
+    sql(FINISH)
+        .ids(ids())
+        .ids(each().map(|c| c.fence.owner.uuid()).collect())
+        .ints(each().map(|c| signed(c.fence.epoch.get())).collect())
+        .ints(each().map(|c| signed(c.fence.commit_no.get())).collect())
+        .ids(each().map(mark).collect())
+        .texts(each().map(|c| c.node.as_str()))
+        .ids(runs())
+        .texts(each().map(|c| c.history.as_str()))
+        .ints(each().map(|c| c.now.as_micros()).collect())
+        .ints(outcomes().map(|o| if failed(o) { 4 } else { 5 }).collect())
+        .owned_texts(faults)
+        .ints(
+            outcomes()
+                .map(|o| i64::from(run_state(final_state(o))))
+                .collect(),
+        )
+        .owned_texts(texts)
+        .ids(ids())
+        .ids(runs())
+        .rows::<Types>()
+        .load(conn)
+        .await
+}
+
+/// What the end of a run sets off.
+async fn settle(
+    conn: &mut Conn,
+    c: &Commit,
+    outcome: &Outcome,
+    (_, parent, attached, scheduled, branches, kept, children, closed): Row,
+) -> Result<Committed, Fail> {
+    let mut fx = Effects::at(c.now);
+    if closed == 1 {
+        let context = match &c.then {
+            Then::End { context, .. } => context.as_deref(),
+            _ => None,
+        };
+        let closed = Closed {
+            parent: parent.filter(|_| attached == 1),
+            scheduled: scheduled == 1,
+            branches: branches == 1,
+            kept: kept == 1,
+        };
+        end::settle(conn, &mut fx, c.run.uuid(), &closed, outcome, context).await?;
+        if children == 1 {
+            cancel::offspring(conn, &mut fx, c.branch.uuid()).await?;
+        }
+    }
+    Ok(Committed::Yes {
+        commit_no: c.fence.commit_no.next(),
+        woke: fx.woke,
+        cancelled: fx.cancelled,
+    })
+}

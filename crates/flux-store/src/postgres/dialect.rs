@@ -1,0 +1,80 @@
+//! The statements that PostgreSQL needs in words of its own, in one screen.
+//!
+//! Ids are collected into an array first: a join of two sets would be planned with statistics that
+//! are always stale here, and may read the whole table. Rows that somebody else is working on
+//! are skipped, so that engines which claim at the same time do not wait for each other.
+
+/// Waiting branches whose time has come become ready. Values: now, pool, now, limit.
+pub(crate) const PROMOTE_DUE: &str = "\
+    UPDATE branch SET state = 0, updated_at = ? WHERE id = ANY(ARRAY( \
+        SELECT id FROM branch \
+        WHERE pool = ? AND state = 2 AND due_at IS NOT NULL AND due_at <= ? \
+        ORDER BY due_at LIMIT ? FOR NO KEY UPDATE SKIP LOCKED)) AND state = 2";
+
+/// The most urgent ready branches get an owner, while that one is alive.
+/// Values: owner, now, pool, now, limit, owner.
+pub(crate) const CLAIM_READY: &str = "\
+    UPDATE branch SET state = 1, owner = ?, epoch = epoch + 1, updated_at = ? \
+    WHERE id = ANY(ARRAY( \
+        SELECT id FROM branch WHERE pool = ? AND state = 0 AND due_at <= ? \
+        ORDER BY priority, due_at LIMIT ? FOR NO KEY UPDATE SKIP LOCKED)) AND state = 0 \
+    AND EXISTS (SELECT 1 FROM member WHERE incarnation = ? AND state = 0) \
+    RETURNING id, run_id, epoch, commit_no, lost, memory, signals_after, join_ok, \
+        priority, due_at";
+
+/// Branches of a dead engine become ready. A commit of that engine may hold some of them still:
+/// they are freed by the next round. Values: now, now, owner, limit, owner.
+pub(crate) const FREE: &str = "\
+    UPDATE branch SET state = 0, owner = NULL, epoch = epoch + 1, lost = lost + 1, due_at = ?, \
+        updated_at = ? \
+    WHERE id = ANY(ARRAY( \
+        SELECT id FROM branch WHERE owner = ? ORDER BY id LIMIT ? FOR NO KEY UPDATE SKIP LOCKED)) \
+    AND EXISTS (SELECT 1 FROM member WHERE incarnation = ? AND state = 2) \
+    RETURNING id, run_id, epoch, commit_no, lost, node";
+
+/// A member dies, if its heartbeat number is still that one. The full lock waits for claims of
+/// that member ([`ALIVE`]) to end: after its death it claims nothing. Values: member, number.
+pub(crate) const CONVICT: &str = "\
+    UPDATE member SET state = 2 WHERE incarnation = ( \
+        SELECT incarnation FROM member WHERE incarnation = ? AND heartbeat_seq = ? \
+        AND state <> 2 FOR UPDATE)";
+
+/// The time by the server's clock when it received the statement, in microseconds. The clock at the
+/// moment of writing would count a wait for a lock as a difference of clocks.
+pub(crate) const NOW: &str = "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS BIGINT)";
+
+/// Whether a member may claim, until the end of the transaction: it can beat meanwhile, but not
+/// be convicted. Value: member.
+pub(crate) const ALIVE: &str = "\
+    SELECT state FROM member WHERE incarnation = ? AND state = 0 FOR KEY SHARE";
+
+/// Waits until the claims of a member ([`ALIVE`]) have ended. What the next statement sees is then
+/// all that it will ever own, unless it claims again. Value: member.
+pub(crate) const LOCK_MEMBER: &str = "SELECT state FROM member WHERE incarnation = ? FOR UPDATE";
+
+/// Keeps other engines from joining until the end of the transaction.
+pub(crate) const LOCK_CLUSTER: &str = "SELECT id FROM cluster FOR NO KEY UPDATE";
+
+/// Runs, in an order that all engines keep. Value: array of runs.
+pub(crate) const LOCK_RUNS: &str = "\
+    SELECT 1 FROM run WHERE id = ANY(?) ORDER BY id FOR NO KEY UPDATE";
+
+/// Branches, in an order that all engines keep. Value: array of branches.
+pub(crate) const LOCK_BRANCHES: &str = "\
+    SELECT 1 FROM branch WHERE id = ANY(?) ORDER BY id FOR NO KEY UPDATE";
+
+/// The runs whose branch waits for the end of one of these. Value: array of runs.
+pub(crate) const WAITING_RUNS: &str = "\
+    SELECT branch.run_id FROM run JOIN branch ON branch.id = run.parent_branch \
+    WHERE run.id = ANY(?) AND run.attached = 1";
+
+/// The runs that listen to one of these types. Value: array of types.
+pub(crate) const LISTENING_RUNS: &str =
+    "SELECT DISTINCT run_id FROM subscription WHERE kind = ANY(?)";
+
+/// Runs of these branches. Value: array of branches.
+pub(crate) const RUNS_OF_BRANCHES: &str = "SELECT DISTINCT run_id FROM branch WHERE id = ANY(?)";
+
+/// Runs with a branch that fails when it loses this engine, too. Values: engine, limit.
+pub(crate) const POISONED_RUNS: &str =
+    "SELECT DISTINCT run_id FROM branch WHERE owner = ? AND lost + 1 >= ?";

@@ -1,0 +1,264 @@
+//! Every statement finds its rows by an index: in empty tables, in tables of a million rows, with
+//! statistics that are right, stale or missing. The plans are the generic ones, which a prepared
+//! statement keeps while its tables grow.
+
+use std::collections::BTreeMap;
+
+use diesel::QueryableByName;
+use diesel::sql_types::Text;
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use flux_core::branch::RunState;
+use flux_testkit::postgres::Server;
+
+use super::address::Address;
+use super::batch::{self, advance, finish, submit as submissions};
+use super::connect::{Session, connect};
+use super::dialect;
+use super::open;
+use super::opener::{Opener, PostgresOptions};
+use super::shared::queries::{
+    branches, cancel, claim, commit, definitions, end, history, members, release, runs, signal,
+    submit, takeover, wait,
+};
+
+/// Tables that grow with the work: none may be read from one end to the other.
+const GROWING: [&str; 9] = [
+    "branch",
+    "run",
+    "history",
+    "ended_branch",
+    "takeover",
+    "signal",
+    "arrival",
+    "inbox",
+    "subscription",
+];
+
+/// A million branches and runs: a few ready, waiting or owned, as in a cluster with a backlog.
+const FILL: &str = "\
+    INSERT INTO run (id, started_at, ended_at, state, attached, priority, parent_branch, chart, \
+        namespace, name, version, pool, input) \
+    SELECT gen_random_uuid(), n, CASE WHEN n % 10 <> 0 THEN n END, \
+        CASE WHEN n % 10 <> 0 THEN 6 ELSE 0 END, 0, 0, NULL, 'c', 'default', 'w', '1', '', '{}' \
+    FROM generate_series(1, 1000000) AS n; \
+    INSERT INTO branch (id, run_id, owner, epoch, commit_no, lost, due_at, created_at, updated_at, \
+        state, priority, idx, root, pool, node, memory) \
+    SELECT gen_random_uuid(), gen_random_uuid(), \
+        CASE WHEN n % 3 = 1 THEN md5('e' || n % 35)::uuid END, 1, 1, 0, n, n, n, n % 3, n % 5, 0, 1, \
+        '', '/do/0', '{}' \
+    FROM generate_series(1, 1000000) AS n; \
+    INSERT INTO ended_branch (run_id, id, epoch, commit_no, lost, created_at, updated_at, idx, \
+        root, state, node) \
+    SELECT md5('r' || n)::uuid, md5('x' || n)::uuid, 1, 3, 0, n, n, 0, 1, 5, '/' \
+    FROM generate_series(1, 50000) AS n; \
+    INSERT INTO history (run_id, branch_id, commit_no, epoch, at, engine, node, events) \
+    SELECT md5('r' || n)::uuid, md5('x' || n)::uuid, 1, 1, n, 'e', '/', '[]' \
+    FROM generate_series(1, 50000) AS n; \
+    INSERT INTO signal (run_id, kind, json) \
+    SELECT md5('r' || n)::uuid, 'k', '{}' FROM generate_series(1, 20000) AS n; \
+    INSERT INTO inbox (run_id, source, event_id) \
+    SELECT md5('r' || n)::uuid, 's', n::text FROM generate_series(1, 20000) AS n; \
+    INSERT INTO subscription (kind, run_id) \
+    SELECT 'k' || n % 1000, md5('r' || n)::uuid FROM generate_series(1, 20000) AS n; \
+    INSERT INTO arrival (run_id, branch_id, idx, ok, outcome) \
+    SELECT md5('r' || n)::uuid, md5('b' || n)::uuid, 0, 1, '{}' FROM generate_series(1, 20000) AS n; \
+    INSERT INTO takeover (run_id, branch_id, incarnation, epoch, commit_no, at, engine, node, events) \
+    SELECT md5('r' || n)::uuid, md5('b' || n)::uuid, md5('e' || n % 35)::uuid, 1, 1, n, 'e', '/', '[]' \
+    FROM generate_series(1, 20000) AS n";
+
+/// Types of the arrays that only a statement's use tells.
+fn types(name: &str) -> &'static str {
+    match name {
+        "advance" => {
+            "(uuid[], uuid[], bigint[], bigint[], uuid[], text[], text[], uuid[], text[], bigint[], \
+                uuid[])"
+        }
+        "finish" => {
+            "(uuid[], uuid[], bigint[], bigint[], uuid[], text[], uuid[], text[], bigint[], \
+                bigint[], text[], bigint[], text[], uuid[], uuid[])"
+        }
+        "submissions" => {
+            "(uuid[], text[], text[], text[], text[], text[], bigint[], text[], bigint[], text[], \
+                text[], uuid[], text[])"
+        }
+        _ if name.starts_with("list ") || name == "list" => {
+            "(text, text, text, text, bigint, uuid, bigint)"
+        }
+        _ => "",
+    }
+}
+
+fn statements() -> BTreeMap<&'static str, String> {
+    let fixed = [
+        ("promote", dialect::PROMOTE_DUE),
+        ("claim", dialect::CLAIM_READY),
+        ("alive", dialect::ALIVE),
+        ("free", dialect::FREE),
+        ("lock runs", dialect::LOCK_RUNS),
+        ("lock branches", dialect::LOCK_BRANCHES),
+        ("waiting runs", dialect::WAITING_RUNS),
+        ("listening runs", dialect::LISTENING_RUNS),
+        ("runs of branches", dialect::RUNS_OF_BRANCHES),
+        ("poisoned runs", dialect::POISONED_RUNS),
+        ("runs of claim", batch::RUNS_OF_CLAIM),
+        ("advance", advance::ADVANCE),
+        ("finish", finish::FINISH),
+        ("roots", finish::ROOTS),
+        ("submissions", submissions::SUBMIT),
+        ("next waiting", claim::NEXT_WAITING),
+        ("next ready", claim::NEXT_READY),
+        ("signals", claim::SIGNALS_AFTER),
+        ("arrivals", claim::ARRIVALS),
+        ("suspects", claim::SUSPECTS),
+        ("leave suspect", claim::LEAVE),
+        ("guard", commit::GUARD),
+        ("guard of an end", commit::GUARD_END),
+        ("last commit", commit::LAST_COMMIT),
+        ("wake signalled", wait::WAKE_SIGNALLED),
+        ("wake joined", wait::WAKE_JOINED),
+        ("child", wait::INSERT_CHILD),
+        ("close run", end::CLOSE_RUN),
+        ("run of branch", end::RUN_OF_BRANCH),
+        ("clear 0", end::CLEAR[0]),
+        ("clear 1", end::CLEAR[1]),
+        ("clear 2", end::CLEAR[2]),
+        ("clear 3", end::CLEAR[3]),
+        ("remove children", cancel::REMOVE_CHILDREN),
+        ("remove of run", cancel::REMOVE_OF_RUN),
+        ("child runs", cancel::CHILD_RUNS),
+        ("cut loose 0", cancel::CUT_LOOSE[0]),
+        ("cut loose 1", cancel::CUT_LOOSE[1]),
+        ("forget arrivals", cancel::FORGET_ARRIVALS),
+        ("release", release::RELEASE),
+        ("release ready", release::RELEASE_READY),
+        ("owned", branches::OWNED),
+        ("branches of run", branches::OF_RUN),
+        ("history of run", history::OF_RUN),
+        ("takeovers", history::TAKEOVERS),
+        ("remove poisoned", takeover::REMOVE),
+        ("fan out", signal::FAN_OUT_INBOX),
+        ("request", submit::RUN_OF_REQUEST),
+        ("state of run", signal::STATE_OF_RUN),
+        ("consume", signal::CONSUME),
+        ("schedules", definitions::SCHEDULES),
+    ];
+    let mut all: BTreeMap<&'static str, String> = BTreeMap::new();
+    all.extend(fixed.map(|(name, text)| (name, text.to_owned())));
+    all.insert("members", members::members_text());
+    all.insert("show run", format!("{} WHERE id = ?", runs::SHOWN));
+    all.insert("list", runs::list_text(&[]));
+    all.insert("list open", runs::list_text(&[RunState::Running]));
+    all
+}
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
+    text: String,
+}
+
+struct Planner {
+    conn: AsyncPgConnection,
+}
+
+impl Planner {
+    /// A schema of its own with empty tables.
+    async fn new() -> Planner {
+        let schema = format!("t{}", uuid::Uuid::now_v7().simple());
+        let address: Address = Server::shared()
+            .url()
+            .parse()
+            .expect("the address is right");
+        let address = address.with_schema(&schema).expect("the name is right");
+        let mut opener = Opener::new(&address, &PostgresOptions::default());
+        open::open(&address, &mut opener).await.expect("it opens");
+        let connected = connect(&address, &Session::default(), |_| Ok(())).await;
+        let mut planner = Planner {
+            conn: connected.expect("it connects").conn,
+        };
+        planner
+            .run(&format!("SET search_path = \"{schema}\""))
+            .await;
+        // The plans must be right before it has come by, too; filling is faster without a log.
+        for table in GROWING {
+            planner
+                .run(&format!(
+                    "ALTER TABLE {table} SET (autovacuum_enabled = off); ALTER TABLE {table} SET UNLOGGED"
+                ))
+                .await;
+        }
+        planner
+            .run("SET plan_cache_mode = force_generic_plan")
+            .await;
+        // As every transaction of ours does.
+        let prologue = Session::default().transaction_prologue(&schema);
+        assert!(prologue.contains("SET LOCAL enable_seqscan = off;"));
+        planner.run("SET enable_seqscan = off").await;
+        planner
+    }
+
+    async fn run(&mut self, text: &str) {
+        self.conn
+            .batch_execute(text)
+            .await
+            .unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+
+    /// The statements that read a growing table from one end to the other.
+    async fn check(&mut self, when: &str) -> Vec<String> {
+        let mut bad = Vec::new();
+        for (name, text) in statements() {
+            let plan = self.plan(name, &text).await;
+            for table in GROWING {
+                let scan = |line: &&String| {
+                    line.contains(&format!("Seq Scan on {table} "))
+                        || line.ends_with(&format!("Seq Scan on {table}"))
+                };
+                if plan.iter().any(|line| scan(&line)) {
+                    bad.push(format!(
+                        "{when}: {name} scans {table}:\n{}",
+                        plan.join("\n")
+                    ));
+                }
+            }
+        }
+        bad
+    }
+
+    async fn plan(&mut self, name: &str, text: &str) -> Vec<String> {
+        let count = text.matches('?').count();
+        let mut parts = text.split('?');
+        let mut numbered = parts.next().unwrap_or_default().to_owned();
+        for (number, part) in parts.enumerate() {
+            numbered.push_str(&format!("${}{part}", number + 1));
+        }
+        let nulls = vec!["NULL"; count].join(", ");
+        let values = if count == 0 {
+            String::new()
+        } else {
+            format!("({nulls})")
+        };
+        self.run(&format!("PREPARE planned{} AS {numbered}", types(name)))
+            .await;
+        let lines: Vec<Line> =
+            diesel::sql_query(format!("EXPLAIN (COSTS OFF) EXECUTE planned{values}"))
+                .load(&mut self.conn)
+                .await
+                .unwrap_or_else(|error| panic!("{name}: {error}"));
+        self.run("DEALLOCATE planned").await;
+        lines.into_iter().map(|line| line.text).collect()
+    }
+}
+
+#[tokio::test]
+async fn statements_use_indexes_whatever_the_statistics_say() {
+    let mut planner = Planner::new().await;
+    let mut bad = planner.check("empty").await;
+    planner.run("ANALYZE").await;
+    bad.extend(planner.check("empty and analysed").await);
+    planner.run(FILL).await;
+    bad.extend(planner.check("a million rows, analysed when empty").await);
+    planner.run("ANALYZE").await;
+    bad.extend(planner.check("a million rows, analysed").await);
+    assert!(bad.is_empty(), "{} plans:\n{}", bad.len(), bad.join("\n\n"));
+}

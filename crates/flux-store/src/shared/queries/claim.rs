@@ -1,0 +1,296 @@
+//! Taking branches.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use diesel::sql_types::{BigInt, Integer, Nullable, Text};
+use flux_core::chart::ChartId;
+use flux_core::ids::{BranchId, CommitNo, Epoch, RunId, SignalId};
+use flux_core::ports::branches::{Arrival, ClaimRequest, Claimed, Claims, Fence};
+use flux_core::ports::runs::Signal;
+use uuid::Uuid;
+
+use super::{Conn, Id, RawId, batch, dialect};
+use crate::codec::{At, pool, pool_name, time};
+use crate::error::Fail;
+use crate::sql::sql;
+
+/// Waiting branches that become ready in one claim at least, so that a small claim does not leave
+/// an urgent branch behind many that are less so.
+const PROMOTE_AT_LEAST: u32 = 256;
+
+/// Signals handed over with a claim.
+const MAX_SIGNALS: i64 = 100;
+
+pub(crate) const NEXT_WAITING: &str = "\
+    SELECT min(due_at) FROM branch \
+    WHERE pool = ? AND state = 2 AND due_at IS NOT NULL AND due_at > ?";
+pub(crate) const NEXT_READY: &str =
+    "SELECT min(due_at) FROM branch WHERE pool = ? AND state = 0 AND due_at > ?";
+pub(crate) const SIGNALS_AFTER: &str = "\
+    SELECT seq, kind, json FROM signal WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?";
+pub(crate) const ARRIVALS: &str = "\
+    SELECT idx, outcome, context FROM arrival WHERE run_id = ? AND branch_id = ? ORDER BY idx";
+
+pub(crate) const SUSPECTS: &str = "SELECT count(*) FROM branch WHERE owner = ? AND lost >= ?";
+pub(crate) const LEAVE: &str = "\
+    UPDATE branch SET state = 0, owner = NULL, due_at = ? WHERE id = ?";
+
+/// When a suspect that was left is looked at again.
+const SUSPECTS_PAUSE: Duration = Duration::from_secs(1);
+
+type Row = (
+    RawId,
+    RawId,
+    i64,
+    i64,
+    i64,
+    String,
+    Option<i64>,
+    Option<i64>,
+    i32,
+    i64,
+);
+type RowTypes = (
+    Id,
+    Id,
+    BigInt,
+    BigInt,
+    BigInt,
+    Text,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Integer,
+    BigInt,
+);
+pub(crate) type RunRow = (String, String, i64, Option<String>, String);
+
+/// Takes due branches, the most urgent first; nothing unless the claimer is alive.
+pub(crate) async fn claim(conn: &mut Conn, request: &ClaimRequest) -> Result<Claims, Fail> {
+    let owner = request.owner.uuid();
+    if sql(dialect::ALIVE)
+        .id(owner)
+        .rows::<(Integer,)>()
+        .load::<(i32,)>(conn)
+        .await?
+        .is_empty()
+    {
+        return Ok(Claims::default());
+    }
+    let now = request.now.as_micros();
+    let pool = pool(request.pool.as_deref());
+    sql(dialect::PROMOTE_DUE)
+        .int(now)
+        .text(pool)
+        .int(now)
+        .int(i64::from(request.limit.max(PROMOTE_AT_LEAST)))
+        .execute(conn)
+        .await?;
+    let mut rows: Vec<Row> = sql(dialect::CLAIM_READY)
+        .id(owner)
+        .int(now)
+        .text(pool)
+        .int(now)
+        .int(i64::from(request.limit))
+        .id(owner)
+        .rows::<RowTypes>()
+        .load(conn)
+        .await?;
+    // RETURNING has no order.
+    rows.sort_by_key(|row| (row.8, row.9));
+    let full = rows.len() >= request.limit as usize;
+    leave_suspects(conn, request, &mut rows).await?;
+    let runs = runs_of(conn, &rows).await?;
+    let mut branches = Vec::with_capacity(rows.len());
+    for row in rows {
+        branches.push(claimed(conn, request, row, &runs).await?);
+    }
+    let next_due = next_due(conn, pool, now, full).await?.map(time);
+    Ok(Claims { branches, next_due })
+}
+
+/// Gives back all suspects but one, or all when the claimer has one already.
+async fn leave_suspects(
+    conn: &mut Conn,
+    request: &ClaimRequest,
+    rows: &mut Vec<Row>,
+) -> Result<(), Fail> {
+    let from = i64::from(request.alone_from);
+    let taken = rows.iter().filter(|row| row.4 >= from).count();
+    if taken == 0 {
+        return Ok(());
+    }
+    let owned: Vec<(i64,)> = sql(SUSPECTS)
+        .id(request.owner.uuid())
+        .int(from)
+        .rows::<(BigInt,)>()
+        .load(conn)
+        .await?;
+    let owned = owned.as_slice().first().map_or(0, |(count,)| *count);
+    let had_one = owned > i64::try_from(taken).unwrap_or(i64::MAX);
+    let mut room = usize::from(!had_one);
+    let (mut kept, mut left) = (Vec::with_capacity(rows.len()), Vec::new());
+    for row in rows.drain(..) {
+        if row.4 < from {
+            kept.push(row);
+        } else if room > 0 {
+            room -= 1;
+            kept.push(row);
+        } else {
+            left.push(row);
+        }
+    }
+    *rows = kept;
+    let later = request.now.plus(SUSPECTS_PAUSE).as_micros();
+    for row in left {
+        let at = At {
+            table: "branch",
+            row: &hex(row.0.as_ref()),
+        };
+        let id = at.id("id", &row.0)?;
+        sql(LEAVE).int(later).id(id).execute(conn).await?;
+    }
+    Ok(())
+}
+
+async fn claimed(
+    conn: &mut Conn,
+    request: &ClaimRequest,
+    (id, run_id, epoch, commit_no, lost, memory, signals_after, join_ok, _, _): Row,
+    runs: &HashMap<Uuid, RunRow>,
+) -> Result<Claimed, Fail> {
+    let at = At {
+        table: "branch",
+        row: &hex(id.as_ref()),
+    };
+    let branch = at.id("id", &id)?;
+    let run = at.id("run_id", &run_id)?;
+    let known = runs.get(&run).cloned();
+    let (chart, input, started_at, traceparent, pool) =
+        known.ok_or_else(|| at.corrupt("run_id", "there is no such run"))?;
+    let fence = Fence {
+        owner: request.owner,
+        epoch: Epoch(at.count("epoch", epoch)?),
+        commit_no: CommitNo(at.count("commit_no", commit_no)?),
+    };
+    let signals = match signals_after {
+        Some(after) => signals(conn, run, after).await?,
+        None => Vec::new(),
+    };
+    let arrivals = match join_ok {
+        Some(_) => arrivals(conn, run, branch).await?,
+        None => Vec::new(),
+    };
+    Ok(Claimed {
+        branch: BranchId::new(branch),
+        run: RunId::new(run),
+        chart: ChartId(chart),
+        fence,
+        lost: at.small("lost", lost)?,
+        memory,
+        run_input: input,
+        run_started_at: time(started_at),
+        traceparent,
+        pool: pool_name(pool),
+        signals,
+        arrivals,
+    })
+}
+
+/// The runs of claimed branches, each once.
+async fn runs_of(conn: &mut Conn, rows: &[Row]) -> Result<HashMap<Uuid, RunRow>, Fail> {
+    let mut ids = Vec::with_capacity(rows.len());
+    for row in rows {
+        let at = At {
+            table: "branch",
+            row: &hex(row.0.as_ref()),
+        };
+        ids.push(at.id("run_id", &row.1)?);
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(batch::runs_of_claim(conn, ids).await?.into_iter().collect())
+}
+
+async fn signals(conn: &mut Conn, run: Uuid, after: i64) -> Result<Vec<Signal>, Fail> {
+    let rows: Vec<(i64, String, String)> = sql(SIGNALS_AFTER)
+        .id(run)
+        .int(after)
+        .int(MAX_SIGNALS)
+        .rows::<(BigInt, Text, Text)>()
+        .load(conn)
+        .await?;
+    rows.into_iter()
+        .map(|(seq, kind, json)| {
+            let seq = At {
+                table: "signal",
+                row: &seq,
+            }
+            .count("seq", seq)?;
+            Ok(Signal {
+                id: signal_id(seq),
+                seq,
+                kind,
+                json,
+            })
+        })
+        .collect()
+}
+
+/// A signal's identifier is its number, which is never used twice.
+pub(crate) fn signal_id(seq: u64) -> SignalId {
+    SignalId::new(Uuid::from_u128(u128::from(seq)))
+}
+
+async fn arrivals(conn: &mut Conn, run: Uuid, branch: Uuid) -> Result<Vec<Arrival>, Fail> {
+    let rows: Vec<(i32, String, Option<String>)> = sql(ARRIVALS)
+        .id(run)
+        .id(branch)
+        .rows::<(Integer, Text, Nullable<Text>)>()
+        .load(conn)
+        .await?;
+    let at = At {
+        table: "arrival",
+        row: &branch,
+    };
+    rows.into_iter()
+        .map(|(index, outcome, context)| {
+            let index = at.small("idx", i64::from(index))?;
+            Ok(Arrival {
+                index,
+                outcome: at.outcome(&outcome)?,
+                context,
+            })
+        })
+        .collect()
+}
+
+/// When the pool has something to do again. After a full claim the caller comes back anyway; after
+/// another one, every ready branch that is left is due later, and there are few of them.
+async fn next_due(conn: &mut Conn, pool: &str, now: i64, full: bool) -> Result<Option<i64>, Fail> {
+    let waiting = earliest(conn, NEXT_WAITING, pool, now).await?;
+    if full {
+        return Ok(waiting);
+    }
+    let ready = earliest(conn, NEXT_READY, pool, now).await?;
+    Ok(waiting.into_iter().chain(ready).min())
+}
+
+async fn earliest(
+    conn: &mut Conn,
+    text: &'static str,
+    pool: &str,
+    now: i64,
+) -> Result<Option<i64>, Fail> {
+    let rows: Vec<(Option<i64>,)> = sql(text)
+        .text(pool)
+        .int(now)
+        .rows::<(Nullable<BigInt>,)>()
+        .load(conn)
+        .await?;
+    Ok(rows.into_iter().next().and_then(|(due,)| due))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

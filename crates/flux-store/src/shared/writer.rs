@@ -1,0 +1,326 @@
+//! The writer: one thread, one connection, one transaction for everything that is pending.
+//!
+//! A *tick* takes all requests that have come since the last one, applies them in one transaction,
+//! commits, and answers. While it is in flight the next tick fills: nobody waits for a timer, and
+//! a request that comes alone is committed at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flux_core::clock::Timestamp;
+use flux_core::ids::{BranchId, Incarnation, RunId};
+use flux_core::ports::Error;
+use flux_core::ports::branches::{ClaimRequest, Claims, Commit, Committed, Fence, Release};
+use flux_core::ports::definitions::{Firing, NewDefinition, ScheduleRecord};
+use flux_core::ports::members::{Joined, Member, NewMember, Takeover};
+use flux_core::ports::operations::{Operated, Recovery};
+use flux_core::ports::runs::{Event, NewRun, Signalled, Submitted};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+
+use super::queries::effects::Effects;
+use super::queries::{
+    branches, claim, commit, definitions, members, operations, prune, release, signal, submit,
+    takeover,
+};
+use super::{Conn, Opener, batch, lock, thread};
+use crate::error::{Blame, Fail};
+use crate::stats::Stats;
+
+/// Requests in one transaction.
+const TICK: usize = 1_000;
+
+/// Times a tick is tried while others are in its way; each waits for their lock a while.
+const TRIES: u32 = 3;
+
+/// A change to make; applied again as it is when its transaction was rolled back. What engines ask
+/// for all the time travels along: readers are for people, and rest when nobody looks.
+pub(crate) enum Write {
+    Claim(ClaimRequest),
+    Owned(Incarnation),
+    Schedules,
+    Commit(Box<Commit>),
+    Release(Box<Release>),
+    Submit(Vec<NewRun>),
+    Signal(RunId, Event, Timestamp),
+    Deploy(NewDefinition),
+    Fire(Firing),
+    Join(NewMember, u32, Timestamp),
+    Heartbeat(Incarnation, Timestamp),
+    Members,
+    Convict {
+        who: Incarnation,
+        seen: u64,
+        by: Incarnation,
+        evidence: String,
+        now: Timestamp,
+    },
+    TakeOver {
+        dead: Incarnation,
+        limit: u32,
+        poison_limit: u32,
+        now: Timestamp,
+    },
+    Cancel(RunId, Timestamp),
+    Recover(Recovery),
+    Prune(Timestamp, u32),
+    Drain(Incarnation),
+    Leave(Incarnation),
+}
+
+/// What came of it.
+pub(crate) enum Answer {
+    Claims(Claims),
+    Owned(Vec<(BranchId, Fence)>),
+    Schedules(Vec<ScheduleRecord>),
+    Committed(Committed),
+    Yes(bool),
+    Submitted(Vec<Submitted>),
+    Signalled(Signalled),
+    Joined(Joined),
+    Members(Vec<Member>),
+    Takeovers(Vec<Takeover>),
+    Operated(Operated),
+    Pruned(u64),
+    Done,
+}
+
+#[derive(Default)]
+struct Counters {
+    ticks: AtomicU64,
+    requests: AtomicU64,
+    largest: AtomicU64,
+}
+
+struct Request {
+    write: Write,
+    answer: oneshot::Sender<Result<Answer, Error>>,
+}
+
+/// A handle; the thread ends with the last one.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    requests: UnboundedSender<Request>,
+    counters: Arc<Counters>,
+}
+
+impl Writer {
+    /// `name` is that of the thread.
+    pub(crate) fn start(name: &str, opener: Opener) -> Writer {
+        let (requests, receiver) = unbounded_channel();
+        let counters = Arc::new(Counters::default());
+        let thread = Thread {
+            opener,
+            conn: None,
+            counters: Arc::clone(&counters),
+        };
+        thread::start(name.to_owned(), move || thread.run(receiver));
+        Writer { requests, counters }
+    }
+
+    pub(crate) async fn write(&self, write: Write) -> Result<Answer, Error> {
+        let (answer, answered) = oneshot::channel();
+        let gone = || Error::Unavailable("the store's writer has ended".to_owned());
+        self.requests
+            .send(Request { write, answer })
+            .map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        Stats {
+            ticks: self.counters.ticks.load(Ordering::Relaxed),
+            requests: self.counters.requests.load(Ordering::Relaxed),
+            largest: self.counters.largest.load(Ordering::Relaxed),
+        }
+    }
+}
+
+struct Thread {
+    opener: Opener,
+    conn: Option<Conn>,
+    counters: Arc<Counters>,
+}
+
+impl Thread {
+    async fn run(mut self, mut requests: UnboundedReceiver<Request>) {
+        let mut tick = Vec::new();
+        while requests.recv_many(&mut tick, TICK).await > 0 {
+            self.tick(std::mem::take(&mut tick)).await;
+        }
+    }
+
+    async fn tick(&mut self, tick: Vec<Request>) {
+        let size = tick.len() as u64;
+        self.counters.ticks.fetch_add(1, Ordering::Relaxed);
+        self.counters.requests.fetch_add(size, Ordering::Relaxed);
+        self.counters.largest.fetch_max(size, Ordering::Relaxed);
+        match self.apply(&tick).await {
+            Ok(answers) => {
+                for (request, answer) in tick.into_iter().zip(answers) {
+                    // Whoever asked may have gone; what was stored stays.
+                    let _asker = request.answer.send(Ok(answer));
+                }
+            }
+            // One of them is at fault: each goes alone, so that the others do not suffer.
+            Err(fail) if fail.blame() != Blame::Connection && tick.len() > 1 => {
+                for request in tick {
+                    Box::pin(self.tick(vec![request])).await;
+                }
+            }
+            Err(fail) => {
+                let error = Error::from(fail);
+                for request in tick {
+                    let _asker = request.answer.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    /// All in one transaction, or none.
+    async fn apply(&mut self, tick: &[Request]) -> Result<Vec<Answer>, Fail> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let used = self.conn.is_some();
+            let conn = self.connection().await?;
+            let mut committing = false;
+            let result = conn
+                .within_deadline(async |conn| transaction(conn, tick, &mut committing).await)
+                .await;
+            let Err(fail) = &result else { return result };
+            match fail.blame() {
+                Blame::Request => return result,
+                Blame::Busy if tries < TRIES => {}
+                Blame::Busy => return result,
+                Blame::Connection => {
+                    self.conn = None;
+                    // A connection that broke while nobody used it is no reason to fail. But what
+                    // may have been committed is done again only by whoever asked for it.
+                    if !used || committing {
+                        return result;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn connection(&mut self) -> Result<&mut Conn, Fail> {
+        if self.conn.is_none() {
+            self.conn = Some(self.opener.open().await?);
+        }
+        self.conn
+            .as_mut()
+            .ok_or_else(|| Fail::Lost("no connection".to_owned()))
+    }
+}
+
+/// `committing` becomes true when the outcome is no longer ours to decide.
+async fn transaction(
+    conn: &mut Conn,
+    tick: &[Request],
+    committing: &mut bool,
+) -> Result<Vec<Answer>, Fail> {
+    conn.begin().await?;
+    match all(conn, tick, committing).await {
+        Ok(answers) => Ok(answers),
+        Err(fail) if fail.blame() == Blame::Connection => Err(fail),
+        Err(fail) => {
+            conn.roll_back().await?;
+            Err(fail)
+        }
+    }
+}
+
+async fn all(
+    conn: &mut Conn,
+    tick: &[Request],
+    committing: &mut bool,
+) -> Result<Vec<Answer>, Fail> {
+    let writes: Vec<&Write> = tick.iter().map(|request| &request.write).collect();
+    lock::rows(conn, writes.iter().copied()).await?;
+    let mut answers = Vec::with_capacity(tick.len());
+    let together = batch::apply(conn, &writes).await?;
+    for (write, answer) in writes.into_iter().zip(together) {
+        answers.push(match answer {
+            Some(answer) => answer,
+            None => one(conn, write).await?,
+        });
+    }
+    *committing = true;
+    conn.commit().await?;
+    Ok(answers)
+}
+
+async fn one(conn: &mut Conn, write: &Write) -> Result<Answer, Fail> {
+    Ok(match write {
+        Write::Claim(request) => Answer::Claims(claim::claim(conn, request).await?),
+        Write::Owned(owner) => Answer::Owned(branches::owned(conn, *owner).await?),
+        Write::Schedules => Answer::Schedules(definitions::schedules(conn).await?),
+        Write::Commit(c) => Answer::Committed(commit::commit(conn, c).await?),
+        Write::Release(r) => {
+            let mut fx = Effects::at(r.now);
+            Answer::Yes(release::release(conn, &mut fx, r).await?)
+        }
+        Write::Submit(runs) => Answer::Submitted(submit::submit(conn, runs).await?),
+        Write::Signal(run, event, now) => {
+            let mut fx = Effects::at(*now);
+            Answer::Signalled(signal::signal(conn, &mut fx, *run, event).await?)
+        }
+        Write::Deploy(new) => {
+            definitions::deploy(conn, new).await?;
+            Answer::Done
+        }
+        Write::Fire(firing) => Answer::Yes(definitions::fire(conn, firing).await?),
+        Write::Cancel(..) | Write::Recover(_) | Write::Prune(..) => {
+            of_operators(conn, write).await?
+        }
+        member => of_members(conn, member).await?,
+    })
+}
+
+async fn of_operators(conn: &mut Conn, write: &Write) -> Result<Answer, Fail> {
+    Ok(match write {
+        Write::Cancel(run, now) => {
+            let mut fx = Effects::at(*now);
+            Answer::Operated(operations::cancel(conn, &mut fx, *run).await?)
+        }
+        Write::Recover(recovery) => Answer::Operated(operations::recover(conn, recovery).await?),
+        Write::Prune(before, limit) => Answer::Pruned(prune::prune(conn, *before, *limit).await?),
+        _ => Answer::Done,
+    })
+}
+
+async fn of_members(conn: &mut Conn, write: &Write) -> Result<Answer, Fail> {
+    Ok(match write {
+        Write::Join(m, limit, now) => Answer::Joined(members::join(conn, m, *limit, *now).await?),
+        Write::Heartbeat(me, now) => Answer::Yes(members::heartbeat(conn, *me, *now).await?),
+        Write::Members => Answer::Members(members::members(conn).await?),
+        Write::Convict {
+            who,
+            seen,
+            by,
+            evidence,
+            now,
+        } => Answer::Yes(members::convict(conn, *who, *seen, *by, evidence, *now).await?),
+        Write::TakeOver {
+            dead,
+            limit,
+            poison_limit,
+            now,
+        } => {
+            let mut fx = Effects::at(*now);
+            let freed = takeover::take_over(conn, &mut fx, *dead, *limit, *poison_limit).await?;
+            Answer::Takeovers(freed)
+        }
+        Write::Drain(me) => {
+            members::set_draining(conn, *me).await?;
+            Answer::Done
+        }
+        Write::Leave(me) => {
+            members::leave(conn, *me).await?;
+            Answer::Done
+        }
+        _ => Answer::Done,
+    })
+}

@@ -1,0 +1,10 @@
+//! The stores through their ports, on real files and servers.
+
+mod connect;
+mod differential;
+mod opening;
+mod postgres;
+mod postgres_opening;
+mod races;
+mod sqlite;
+mod support;

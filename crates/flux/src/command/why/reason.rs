@@ -1,0 +1,209 @@
+//! Why a branch stands where it stands.
+
+use flux_core::branch::BranchState;
+use flux_core::clock::Timestamp;
+use flux_core::ownership::Timing;
+use flux_core::ports::members::{Member, MemberState};
+use flux_core::ports::runs::{BranchRecord, RunRecord};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// What the reasons are looked for in.
+pub struct Scene<'s> {
+    pub run: &'s RunRecord,
+    pub members: &'s [Member],
+    pub now: Timestamp,
+}
+
+/// Why, for people, and what programs may want to know of it.
+#[derive(Debug, PartialEq)]
+pub struct Reason {
+    pub text: String,
+    /// The engine that runs the branch, as an object.
+    pub owner: Option<Value>,
+}
+
+impl Reason {
+    pub fn text(text: impl Into<String>) -> Reason {
+        Reason {
+            text: text.into(),
+            owner: None,
+        }
+    }
+}
+
+impl Scene<'_> {
+    pub fn reason(&self, branch: &BranchRecord) -> Reason {
+        match branch.state {
+            BranchState::Running => self.running(branch),
+            BranchState::Ready => Reason::text(self.ready(branch)),
+            BranchState::Waiting => Reason::text(self.waiting(branch)),
+            BranchState::Paused => Reason::text("paused"),
+            BranchState::Failed => match &branch.fault {
+                Some(fault) => Reason::text(format!("failed: {fault}")),
+                None => Reason::text("failed"),
+            },
+            BranchState::Finished => Reason::text("finished"),
+        }
+    }
+
+    fn running(&self, branch: &BranchRecord) -> Reason {
+        let mut members = self.members.iter();
+        let Some(owner) = members.find(|member| Some(member.incarnation) == branch.owner) else {
+            return Reason::text("its engine has just gone, or has just given it back");
+        };
+        let takeover = self.latest_takeover(owner);
+        let text = if owner.state == MemberState::Dead {
+            let (name, commit_no) = (&owner.name, branch.commit_no);
+            format!(
+                "its engine {name} was declared dead; it is being freed at commit point {commit_no}"
+            )
+        } else {
+            runs_on(owner, branch, takeover)
+        };
+        let value = json!({
+            "engine": owner.name,
+            "incarnation": owner.incarnation.to_string(),
+            "state": crate::command::cluster::standing(owner),
+            "heartbeat_age_s": owner.heartbeat_age.as_secs_f64(),
+            "window_s": owner.window.as_secs_f64(),
+            "takeover_within_s": takeover.map(|time| time.as_secs_f64()),
+        });
+        Reason {
+            text,
+            owner: Some(value),
+        }
+    }
+
+    /// How long it takes until the branches of `owner` are free at the latest, if it is silent
+    /// from now on; `None` when nobody else lives who could see to it.
+    fn latest_takeover(&self, owner: &Member) -> Option<Duration> {
+        let others = self.members.iter().filter(|member| {
+            member.incarnation != owner.incarnation && member.state != MemberState::Dead
+        });
+        let observe = others
+            .map(|member| Timing::of(member.window).observe)
+            .max()?;
+        let latest = Timing::latest_takeover(owner.window, observe);
+        Some(latest.saturating_sub(owner.heartbeat_age))
+    }
+
+    fn ready(&self, branch: &BranchRecord) -> String {
+        if let Some(due) = branch.due_at.filter(|due| *due > self.now) {
+            return format!("ready, but due at {due}");
+        }
+        let pool: Vec<&Member> = self
+            .members
+            .iter()
+            .filter(|member| member.pool == self.run.pool && member.state != MemberState::Dead)
+            .collect();
+        let mut text = standstill(&self.run.pool, &pool, &self.run.id.to_string());
+        if branch.lost > 0 {
+            text += &format!(
+                "; it has lost {} engines since commit point {}",
+                branch.lost, branch.commit_no
+            );
+        }
+        text
+    }
+
+    fn waiting(&self, branch: &BranchRecord) -> String {
+        let mut waits = Vec::new();
+        if branch.awaits_signals {
+            waits.push(format!(
+                "an event; `flux signal {} TYPE --data JSON` sends one",
+                self.run.id
+            ));
+        }
+        if branch.awaits_join {
+            waits.push("its branches or its sub-workflow".to_owned());
+        }
+        if let Some(due) = branch.due_at {
+            waits.push(format!("its time, {due}"));
+        }
+        let waits = match &waits[..] {
+            [] => "nothing".to_owned(),
+            waits => waits.join(", or "),
+        };
+        format!("waits for {waits}")
+    }
+}
+
+fn runs_on(owner: &Member, branch: &BranchRecord, takeover: Option<Duration>) -> String {
+    let (age, window) = (owner.heartbeat_age, owner.window);
+    let drains = match owner.state {
+        MemberState::Draining => ", which drains",
+        _ => "",
+    };
+    let mut text = format!(
+        "runs on engine {}{drains}; its last heartbeat is {:.1} s old",
+        owner.name,
+        age.as_secs_f64()
+    );
+    if age <= Timing::suspicion(window) {
+        return text;
+    }
+    text += &format!(
+        ", so it is suspect: its window is {} s",
+        window.as_secs_f64()
+    );
+    let commit_no = branch.commit_no;
+    text += &match takeover {
+        None => "; no other engine lives that could take over, `flux start` starts one".to_owned(),
+        Some(Duration::ZERO) => format!(
+            "; takeover from commit point {commit_no} is overdue: are the other engines able to \
+             reach the database?"
+        ),
+        Some(time) => format!(
+            "; if it stays silent the branch is taken over from commit point {commit_no} within {:.0} s",
+            time.as_secs_f64().ceil()
+        ),
+    };
+    text
+}
+
+/// Why none of the engines of a pool takes a branch that is ready and due.
+fn standstill(pool: &Option<String>, engines: &[&Member], run: &str) -> String {
+    if engines.is_empty() {
+        return match pool {
+            Some(_) => format!(
+                "only the `flux run` that started it works on it, and that has ended; flux run \
+                 --resume {run}"
+            ),
+            None => "ready, but no engine is alive; `flux start` starts one".to_owned(),
+        };
+    }
+    let able = |member: &&&Member| {
+        member.state == MemberState::Alive
+            && member.heartbeat_age <= Timing::suspicion(member.window)
+    };
+    let able: Vec<&Member> = engines.iter().filter(able).copied().collect();
+    if able.is_empty() {
+        let each = |member: &&Member| match member.state {
+            MemberState::Draining => format!("{} drains", member.name),
+            _ => format!(
+                "{} has been silent for {:.1} s",
+                member.name,
+                member.heartbeat_age.as_secs_f64()
+            ),
+        };
+        return format!(
+            "ready, but no engine can take it: {}",
+            listed(engines, each)
+        );
+    }
+    let slots = |m: &&Member| format!("{} runs {} of {}", m.name, m.running, m.concurrency);
+    let full = able.iter().all(|m| m.running >= u64::from(m.concurrency));
+    let listed = listed(&able, slots);
+    match full {
+        true => format!("ready, but all slots are taken: {listed}"),
+        false => format!("ready; an engine takes it at its next look for work: {listed}"),
+    }
+}
+
+fn listed(members: &[&Member], each: impl Fn(&&Member) -> String) -> String {
+    members.iter().map(each).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests;
