@@ -27,6 +27,8 @@ pub struct Config {
     pub poison_limit: u32,
     /// Engines in the cluster.
     pub max_cluster_size: u32,
+    /// Somebody listens to its events from the start on.
+    pub listened: bool,
     /// Settings of the actions.
     pub actions: action::Config,
     /// Version of the engine.

@@ -82,6 +82,9 @@ impl Engine {
             strays: AtomicBool::new(false),
             version: config.version,
         });
+        if config.listened {
+            shop.events.make_room();
+        }
         let membership = join(&config, &stores, &host).await?;
         let incarnation = membership.incarnation();
         let (end, drain) = (CancellationToken::new(), CancellationToken::new());

@@ -356,6 +356,7 @@ impl Reader<'_> {
             poll: self.duration("poll_interval", true, "+1s"),
             drain_timeout: self.duration("drain_timeout", false, "+30s"),
             poison_limit: self.number("poison_limit", 1, 1_000_000, "5") as u32,
+            listened: false,
             max_cluster_size: self.number("max_cluster_size", 1, 1_000, "35") as u32,
             actions: self.actions(),
             version: env!("CARGO_PKG_VERSION"),

@@ -51,6 +51,7 @@ impl House {
             drain_timeout: Duration::from_secs(10),
             poison_limit: 5,
             max_cluster_size: 35,
+            listened: true,
             actions: self.actions.clone(),
             version: "test",
         }

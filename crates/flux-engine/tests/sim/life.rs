@@ -351,6 +351,7 @@ impl Life {
             poll: plan.poll,
             drain_timeout: plan.window,
             poison_limit: self.sim.plan.poison_limit,
+            listened: false,
             max_cluster_size: self.sim.plan.max_cluster_size,
             actions: action::Config::default(),
             version: "simulated",

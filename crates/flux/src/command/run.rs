@@ -54,6 +54,7 @@ pub async fn run(args: Args, mut config: Config) -> Result<(), Failure> {
         None => begin(&store, &args).await?,
     };
     config.engine.pool = Some(pool(id));
+    config.engine.listened = true;
     config.engine.poll = Duration::from_millis(200);
     let mut stop = Stop::new()?;
     let engine = wiring::engine(config.engine.clone(), &store).await?;

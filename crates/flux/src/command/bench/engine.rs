@@ -57,6 +57,7 @@ pub async fn latency(bench: &Bench, runs: u32) -> Result<Latency, Failure> {
 async fn start(bench: &Bench, concurrency: u32) -> Result<Engine, Failure> {
     let mut config = bench.config.engine.clone();
     config.concurrency = concurrency;
+    config.listened = true;
     let engine = wiring::engine(config, &bench.store).await?;
     // It claims once its first heartbeat has succeeded; a first run shows that it does.
     let mut events = engine.events();
