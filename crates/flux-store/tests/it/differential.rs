@@ -34,7 +34,7 @@ fn sqlite_does_what_the_model_does() {
 
 #[test]
 fn postgres_does_what_the_model_does() {
-    flux_testkit::differential::check(file!(), 40, async || {
+    flux_testkit::differential::check(file!(), 16, async || {
         vec![in_memory(), crate::support::on_postgres().await]
     });
 }
