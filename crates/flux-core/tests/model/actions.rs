@@ -4,7 +4,7 @@ use flux_core::ownership::Trust;
 use stateright::{Model, Property};
 
 use crate::state::{Call, Engine, Mode, Phase, Request, State, Work};
-use crate::variant::Protocol;
+use crate::variant::{Guard, Protocol};
 
 /// One step. The number is that of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum Action {
     Turn(usize, Option<Pace>, Pace),
     /// Claims the branch.
     Claim(usize, Pace),
+    /// Gives back a branch that it owns and does not know of.
+    GiveBack(usize),
     /// Looks at its trust and starts the action.
     Act(usize),
     /// The action has ended: commits.
@@ -74,6 +76,9 @@ impl Model for Protocol {
             if it.is_up() {
                 duties(state, engine, it, actions);
             }
+            if self.keeps(Guard::StraysGivenBack) && state.strays(it) {
+                actions.push(Action::GiveBack(engine));
+            }
             deliveries(engine, it, actions);
             faults(state, engine, it, actions);
         }
@@ -99,6 +104,10 @@ impl Model for Protocol {
             Action::Claim(engine, pace) => {
                 state.engines[engine].work = Work::Claiming(Call::Sent(()));
                 self.pace(&mut state, engine, Sent::Work, pace);
+            }
+            Action::GiveBack(engine) => {
+                let who = state.engines[engine].who;
+                state.database.release(who);
             }
             Action::Act(engine) => {
                 let frozen = state.engines[engine].work.phase() == Some(Phase::Checked);
@@ -258,8 +267,9 @@ impl Protocol {
     fn may_tick(&self, state: &State) -> bool {
         let prompt = self.world.prompt;
         let under_way = |it: &Engine| {
+            let strays = self.keeps(Guard::StraysGivenBack) && state.strays(it);
             let waits = it.beat != Call::None || it.verdict.is_some() || it.work.is_sent();
-            it.is_up() && (waits || it.is_answered())
+            strays || it.is_up() && (waits || it.is_answered())
         };
         state.now < self.horizon
             && !state.engines.iter().any(|it| it.has_turn(state.now))
@@ -276,9 +286,7 @@ impl Protocol {
             state.watch_over(engine);
         }
         if self.world.prompt {
-            let stranded = state.engines.iter().any(|it| {
-                it.is_up() && it.work == Work::None && state.database.branch.owner == Some(it.who)
-            });
+            let stranded = state.engines.iter().any(|it| state.strays(it));
             state.facts.stranded = if stranded {
                 state.facts.stranded + 1
             } else {

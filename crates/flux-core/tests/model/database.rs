@@ -216,6 +216,13 @@ impl Database {
             && (!number || row.commit_no == fence.commit_no)
     }
 
+    /// `release::RELEASE_READY`, by the fence of the present owner.
+    pub fn release(&mut self, who: Who) {
+        if self.branch.owner == Some(who) {
+            self.branch.owner = None;
+        }
+    }
+
     /// What an engine does with its own ended incarnation: `join::bury`.
     pub fn bury(&mut self, old: Who) {
         if self.branch.owner == Some(old) {

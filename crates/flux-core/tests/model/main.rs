@@ -120,6 +120,11 @@ fn a_heartbeat_number_must_not_wrap() {
 }
 
 #[test]
-fn a_claim_whose_answer_is_lost_strands_the_branch() {
+fn a_branch_whose_claim_was_not_answered_is_given_back() {
     check(&variants::LOST_CLAIM);
+}
+
+#[test]
+fn without_giving_back_it_is_stranded() {
+    check(&variants::NO_GIVING_BACK);
 }

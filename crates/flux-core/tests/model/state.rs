@@ -210,6 +210,12 @@ impl State {
         self.database.commit(fence, protocol)
     }
 
+    /// Whether `engine` owns the branch and does not know of it.
+    pub fn strays(&self, engine: &Engine) -> bool {
+        let idle = engine.work == Work::None && engine.trust(self.now) != Trust::Lost;
+        engine.is_up() && idle && self.database.branch.owner == Some(engine.who)
+    }
+
     /// Nobody waits any more for these, but they are on their way.
     pub fn abandon(&mut self, requests: impl IntoIterator<Item = Request>) {
         self.late.extend(requests);

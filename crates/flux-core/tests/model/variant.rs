@@ -37,6 +37,8 @@ pub enum Guard {
     OwnersRevalidate,
     /// A claim is refused to whoever is not alive.
     ClaimerIsAlive,
+    /// An engine gives back what it owns and does not run.
+    StraysGivenBack,
     /// Silence is watched, instead of computed from the stamps of others' clocks.
     WatchedSilence,
     /// The heartbeat number never comes back to a former value.

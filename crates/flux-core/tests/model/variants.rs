@@ -258,15 +258,22 @@ pub const NARROW_COUNTER: Variant = Variant {
 };
 
 pub const LOST_CLAIM: Variant = Variant {
-    name: "prompt, the answer to a claim is lost",
+    name: "prompt, a lost message",
     world: World {
         prompt: true,
         owned: false,
         ..LOSS
     },
-    breaks: &[L2],
+    breaks: &[],
     later: &[],
     quick: up_to(4, 1),
     full: up_to(8, 1),
     ..BASE
+};
+
+pub const NO_GIVING_BACK: Variant = Variant {
+    name: "strays are not given back, prompt",
+    removed: Some(Guard::StraysGivenBack),
+    breaks: &[L2],
+    ..LOST_CLAIM
 };
