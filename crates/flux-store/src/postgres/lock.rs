@@ -18,6 +18,9 @@ use super::{Id, RawId};
 use crate::error::Fail;
 use crate::sql::{Rows, sql};
 
+/// Whether others can be in the way of one write and not of all.
+pub(crate) const ROWS: bool = true;
+
 /// What the writes of one transaction need.
 #[derive(Default)]
 struct Needs {

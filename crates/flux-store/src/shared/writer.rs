@@ -163,7 +163,7 @@ impl Thread {
                 }
             }
             // One of them is at fault: each goes alone, so that the others do not suffer.
-            Err(fail) if fail.blame() != Blame::Connection && tick.len() > 1 => {
+            Err(fail) if is_of_one(&fail) && tick.len() > 1 => {
                 for request in tick {
                     Box::pin(self.tick(vec![request])).await;
                 }
@@ -212,6 +212,15 @@ impl Thread {
         self.conn
             .as_mut()
             .ok_or_else(|| Fail::Lost("no connection".to_owned()))
+    }
+}
+
+/// Whether without one of the requests the others could succeed.
+fn is_of_one(fail: &Fail) -> bool {
+    match fail.blame() {
+        Blame::Request => true,
+        Blame::Busy => lock::ROWS,
+        Blame::Connection => false,
     }
 }
 

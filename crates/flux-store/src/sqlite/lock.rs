@@ -6,6 +6,9 @@ use super::conn::Conn;
 use super::shared::writer::Write;
 use crate::error::Fail;
 
+/// Whether others can be in the way of one write and not of all.
+pub(crate) const ROWS: bool = false;
+
 /// What the writes of one transaction change.
 pub(crate) async fn rows<'a>(
     _conn: &mut Conn,

@@ -1,5 +1,6 @@
 //! The stores through their ports, on real files and servers.
 
+mod busy;
 mod connect;
 mod differential;
 mod opening;
