@@ -7,32 +7,14 @@ use std::collections::BTreeMap;
 use diesel::QueryableByName;
 use diesel::sql_types::Text;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
-use flux_core::branch::RunState;
 use flux_testkit::postgres::Server;
 
 use super::address::Address;
 use super::batch::{self, advance, finish, submit as submissions};
 use super::connect::{Session, connect};
-use super::dialect;
-use super::open;
 use super::opener::{Opener, PostgresOptions};
-use super::shared::queries::{
-    branches, cancel, claim, commit, definitions, end, history, members, release, runs, signal,
-    submit, takeover, wait,
-};
-
-/// Tables that grow with the work: none may be read from one end to the other.
-const GROWING: [&str; 9] = [
-    "branch",
-    "run",
-    "history",
-    "ended_branch",
-    "takeover",
-    "signal",
-    "arrival",
-    "inbox",
-    "subscription",
-];
+use super::shared::statements::GROWING;
+use super::{dialect, open, shared};
 
 /// A million branches and runs: a few ready, waiting or owned, as in a cluster with a backlog.
 const FILL: &str = "\
@@ -89,7 +71,7 @@ fn types(name: &str) -> &'static str {
 }
 
 fn statements() -> BTreeMap<&'static str, String> {
-    let fixed = [
+    let own = [
         ("promote", dialect::PROMOTE_DUE),
         ("claim", dialect::CLAIM_READY),
         ("alive", dialect::ALIVE),
@@ -103,51 +85,10 @@ fn statements() -> BTreeMap<&'static str, String> {
         ("runs of claim", batch::RUNS_OF_CLAIM),
         ("advance", advance::ADVANCE),
         ("finish", finish::FINISH),
-        ("roots", finish::ROOTS),
         ("submissions", submissions::SUBMIT),
-        ("next waiting", claim::NEXT_WAITING),
-        ("next ready", claim::NEXT_READY),
-        ("signals", claim::SIGNALS_AFTER),
-        ("arrivals", claim::ARRIVALS),
-        ("suspects", claim::SUSPECTS),
-        ("leave suspect", claim::LEAVE),
-        ("guard", commit::GUARD),
-        ("guard of an end", commit::GUARD_END),
-        ("last commit", commit::LAST_COMMIT),
-        ("wake signalled", wait::WAKE_SIGNALLED),
-        ("wake joined", wait::WAKE_JOINED),
-        ("child", wait::INSERT_CHILD),
-        ("close run", end::CLOSE_RUN),
-        ("run of branch", end::RUN_OF_BRANCH),
-        ("clear 0", end::CLEAR[0]),
-        ("clear 1", end::CLEAR[1]),
-        ("clear 2", end::CLEAR[2]),
-        ("clear 3", end::CLEAR[3]),
-        ("remove children", cancel::REMOVE_CHILDREN),
-        ("remove of run", cancel::REMOVE_OF_RUN),
-        ("child runs", cancel::CHILD_RUNS),
-        ("cut loose 0", cancel::CUT_LOOSE[0]),
-        ("cut loose 1", cancel::CUT_LOOSE[1]),
-        ("forget arrivals", cancel::FORGET_ARRIVALS),
-        ("release", release::RELEASE),
-        ("release ready", release::RELEASE_READY),
-        ("owned", branches::OWNED),
-        ("branches of run", branches::OF_RUN),
-        ("history of run", history::OF_RUN),
-        ("takeovers", history::TAKEOVERS),
-        ("remove poisoned", takeover::REMOVE),
-        ("fan out", signal::FAN_OUT_INBOX),
-        ("request", submit::RUN_OF_REQUEST),
-        ("state of run", signal::STATE_OF_RUN),
-        ("consume", signal::CONSUME),
-        ("schedules", definitions::SCHEDULES),
     ];
-    let mut all: BTreeMap<&'static str, String> = BTreeMap::new();
-    all.extend(fixed.map(|(name, text)| (name, text.to_owned())));
-    all.insert("members", members::members_text());
-    all.insert("show run", format!("{} WHERE id = ?", runs::SHOWN));
-    all.insert("list", runs::list_text(&[]));
-    all.insert("list open", runs::list_text(&[RunState::Running]));
+    let mut all = shared::statements::statements();
+    all.extend(own.map(|(name, text)| (name, text.to_owned())));
     all
 }
 

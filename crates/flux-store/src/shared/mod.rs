@@ -10,6 +10,8 @@ use super::{Conn, Id, Opener, RawId, batch, dialect, lock, runtime, within_patie
 
 pub(crate) mod queries;
 mod reader;
+#[cfg(test)]
+pub(crate) mod statements;
 pub(crate) mod store;
 mod thread;
 pub(crate) mod writer;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use flux_core::ports::branches::{Commit, Committed};
 
 use super::super::conn::Conn;
-use super::super::shared::queries::commit::{answer_again, mark};
+use super::super::shared::queries::commit::mark;
 use super::super::shared::writer::Answer;
 use super::super::{Id, RawId};
 use crate::codec::signed;
@@ -57,14 +57,13 @@ pub(super) async fn all(
         .await?;
     let done: HashSet<RawId> = rows.into_iter().map(|(id,)| id).collect();
     for (place, c) in commits {
-        answers[*place] = Some(Answer::Committed(match done.contains(&c.branch.uuid()) {
-            true => Committed::Yes {
+        if done.contains(&c.branch.uuid()) {
+            answers[*place] = Some(Answer::Committed(Committed::Yes {
                 commit_no: c.fence.commit_no.next(),
                 woke: false,
                 cancelled: Vec::new(),
-            },
-            false => answer_again(conn, c, mark(c)).await?,
-        }));
+            }));
+        }
     }
     Ok(())
 }

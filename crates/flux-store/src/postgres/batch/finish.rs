@@ -8,7 +8,7 @@ use flux_core::ports::runs::Outcome;
 
 use super::super::conn::Conn;
 use super::super::shared::queries::cancel;
-use super::super::shared::queries::commit::{answer_again, mark};
+use super::super::shared::queries::commit::mark;
 use super::super::shared::queries::effects::Effects;
 use super::super::shared::queries::end::{self, Closed};
 use super::super::shared::writer::Answer;
@@ -71,57 +71,33 @@ type Types = (
     Integer,
 );
 
-/// Ends that turn out not to be of root branches are left alone.
+/// Ends of other branches find no row, and are left alone.
 pub(super) async fn all(
     conn: &mut Conn,
-    commits: &[(usize, &Commit)],
+    commits: &[(usize, &Commit, &Outcome)],
     answers: &mut [Option<Answer>],
 ) -> Result<(), Fail> {
-    let roots = roots(conn, commits).await?;
-    if roots.is_empty() {
+    if commits.is_empty() {
         return Ok(());
     }
-    let rows = finish(conn, &roots).await?;
+    let rows = finish(conn, commits).await?;
     let mut done: HashMap<RawId, Row> = rows.into_iter().map(|row| (row.0, row)).collect();
-    for (place, c, outcome) in roots {
-        let committed = match done.remove(&c.branch.uuid()) {
-            Some(row) => settle(conn, c, outcome, row).await?,
-            None => answer_again(conn, c, mark(c)).await?,
-        };
-        answers[place] = Some(Answer::Committed(committed));
+    for (place, c, outcome) in commits {
+        if let Some(row) = done.remove(&c.branch.uuid()) {
+            let committed = settle(conn, c, outcome, row).await?;
+            answers[*place] = Some(Answer::Committed(committed));
+        }
     }
     Ok(())
 }
 
-pub(crate) const ROOTS: &str = "SELECT id FROM branch WHERE id = ANY(?) AND root = 1";
-
-type Root<'a> = (usize, &'a Commit, &'a Outcome);
-
-async fn roots<'a>(
-    conn: &mut Conn,
-    commits: &[(usize, &'a Commit)],
-) -> Result<Vec<Root<'a>>, Fail> {
-    if commits.is_empty() {
-        return Ok(Vec::new());
-    }
-    let ids = commits.iter().map(|(_, c)| c.branch.uuid()).collect();
-    let rows: Vec<(RawId,)> = sql(ROOTS).ids(ids).rows::<(Id,)>().load(conn).await?;
-    let of_root = |(place, c): &(usize, &'a Commit)| match &c.then {
-        Then::End { outcome, .. } if rows.iter().any(|(id,)| *id == c.branch.uuid()) => {
-            Some((*place, *c, outcome))
-        }
-        _ => None,
-    };
-    Ok(commits.iter().filter_map(of_root).collect())
-}
-
-async fn finish(conn: &mut Conn, roots: &[Root<'_>]) -> Result<Vec<Row>, Fail> {
-    let ids = || roots.iter().map(|(_, c, _)| c.branch.uuid()).collect();
-    let runs = || roots.iter().map(|(_, c, _)| c.run.uuid()).collect();
-    let each = || roots.iter().map(|(_, c, _)| *c);
-    let outcomes = || roots.iter().map(|(_, _, outcome)| *outcome);
-    let mut faults = Vec::with_capacity(roots.len());
-    let mut texts = Vec::with_capacity(roots.len());
+async fn finish(conn: &mut Conn, commits: &[(usize, &Commit, &Outcome)]) -> Result<Vec<Row>, Fail> {
+    let ids = || commits.iter().map(|(_, c, _)| c.branch.uuid()).collect();
+    let runs = || commits.iter().map(|(_, c, _)| c.run.uuid()).collect();
+    let each = || commits.iter().map(|(_, c, _)| *c);
+    let outcomes = || commits.iter().map(|(_, _, outcome)| *outcome);
+    let mut faults = Vec::with_capacity(commits.len());
+    let mut texts = Vec::with_capacity(commits.len());
     for outcome in outcomes() {
         faults.push(match outcome {
             Outcome::Faulted { fault } => Some(to_json(fault)?),

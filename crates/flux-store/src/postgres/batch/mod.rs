@@ -21,7 +21,8 @@ use super::{Id, RawId};
 use crate::error::Fail;
 use crate::sql::sql;
 
-/// Does what can be done together; `None` where a write is left to be done alone.
+/// Does what can be done together; `None` where a write is left to be done alone: also a commit whose
+/// guard finds no row, which the shared query then tells apart from one that was stored before.
 pub(crate) async fn apply(conn: &mut Conn, writes: &[&Write]) -> Result<Vec<Option<Answer>>, Fail> {
     let mut answers: Vec<Option<Answer>> = writes.iter().map(|_| None).collect();
     let (mut advances, mut ends, mut submissions) = (Vec::new(), Vec::new(), Vec::new());
@@ -30,7 +31,7 @@ pub(crate) async fn apply(conn: &mut Conn, writes: &[&Write]) -> Result<Vec<Opti
         match write {
             Write::Commit(c) if seen.insert(c.branch) && is_plain(c) => match &c.then {
                 Then::Run => advances.push((place, &**c)),
-                Then::End { .. } => ends.push((place, &**c)),
+                Then::End { outcome, .. } => ends.push((place, &**c, outcome)),
                 Then::Wait(_) => {}
             },
             Write::Submit(runs) => submissions.push((place, runs.as_slice())),

@@ -154,11 +154,7 @@ async fn remove(
 
 /// The guard found no row: either this very commit was stored before and its answer was lost, or
 /// the caller is fenced.
-pub(crate) async fn answer_again(
-    conn: &mut Conn,
-    c: &Commit,
-    mark: Uuid,
-) -> Result<Committed, Fail> {
+async fn answer_again(conn: &mut Conn, c: &Commit, mark: Uuid) -> Result<Committed, Fail> {
     let rows: Vec<(Option<RawId>, i64)> = sql(LAST_COMMIT)
         .id(c.branch.uuid())
         .id(c.run.uuid())
