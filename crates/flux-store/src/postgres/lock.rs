@@ -16,7 +16,7 @@ use super::dialect;
 use super::shared::writer::Write;
 use super::{Id, RawId};
 use crate::error::Fail;
-use crate::sql::{Rows, sql};
+use crate::sql::{Rows, Sql, sql};
 
 /// Whether others can be in the way of one write and not of all.
 pub(crate) const ROWS: bool = true;
@@ -69,16 +69,12 @@ pub(crate) async fn rows<'a>(
 
 /// Locks the list of the members.
 pub(crate) async fn cluster(conn: &mut Conn) -> Result<(), Fail> {
-    let rows = sql(dialect::LOCK_CLUSTER).rows::<(Integer,)>();
-    let _locked: Vec<(i32,)> = rows.load(conn).await?;
-    Ok(())
+    hold(conn, sql(dialect::LOCK_CLUSTER)).await
 }
 
 /// Keeps a member from claiming, and waits for claims that are on their way.
 pub(crate) async fn member(conn: &mut Conn, member: Uuid) -> Result<(), Fail> {
-    let rows = sql(dialect::LOCK_MEMBER).id(member).rows::<(Integer,)>();
-    let _locked: Vec<(i32,)> = rows.load(conn).await?;
-    Ok(())
+    hold(conn, sql(dialect::LOCK_MEMBER).id(member)).await
 }
 
 /// Locks a run that was not known before.
@@ -102,6 +98,9 @@ impl Needs {
 
     fn add_commit(&mut self, c: &Commit) {
         self.branches.push(c.branch.uuid());
+        for event in &c.published {
+            self.kinds.push(event.kind.clone());
+        }
         if matches!(c.then, Then::End { .. }) {
             return self.end(c.run.uuid());
         }
@@ -111,9 +110,6 @@ impl Needs {
         };
         if beyond || !c.consumed.is_empty() || c.join_over.is_some() || !c.published.is_empty() {
             self.runs.push(c.run.uuid());
-        }
-        for event in &c.published {
-            self.kinds.push(event.kind.clone());
         }
     }
 
@@ -164,6 +160,11 @@ async fn take(conn: &mut Conn, text: &'static str, ids: Vec<Uuid>) -> Result<(),
     if ids.is_empty() {
         return Ok(());
     }
-    let _locked: Vec<(i32,)> = sql(text).ids(ids).rows::<(Integer,)>().load(conn).await?;
+    hold(conn, sql(text).ids(ids)).await
+}
+
+/// Locks what the statement selects, until the end of the transaction.
+async fn hold(conn: &mut Conn, statement: Sql<'_>) -> Result<(), Fail> {
+    let _locked: Vec<(i32,)> = statement.rows::<(Integer,)>().load(conn).await?;
     Ok(())
 }
