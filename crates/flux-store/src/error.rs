@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use diesel::result::Error as DieselError;
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use flux_core::ports::Error;
 
 /// Why a database file could not be opened. The text says what is wrong, where, and what to do.
@@ -99,6 +99,26 @@ pub(crate) enum Blame {
     Busy,
     /// The connection or the disk cannot be trusted any more.
     Connection,
+}
+
+/// Blames whoever every database blames alike; an error that says more in its text is left to `by_text`.
+pub(crate) fn blame(
+    error: &DieselError,
+    by_text: impl FnOnce(&DatabaseErrorKind, &str) -> Blame,
+) -> Blame {
+    let DieselError::DatabaseError(kind, info) = error else {
+        return match error {
+            DieselError::BrokenTransactionManager => Blame::Connection,
+            _ => Blame::Request,
+        };
+    };
+    match kind {
+        DatabaseErrorKind::UniqueViolation
+        | DatabaseErrorKind::ForeignKeyViolation
+        | DatabaseErrorKind::NotNullViolation
+        | DatabaseErrorKind::CheckViolation => Blame::Request,
+        _ => by_text(kind, info.message()),
+    }
 }
 
 impl Fail {

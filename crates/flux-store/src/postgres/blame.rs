@@ -8,24 +8,14 @@ use crate::error::Blame;
 /// language of the server. So what is not surely the fault of the request counts as a hindrance
 /// that may pass (a lock, a deadlock, a full disk, a shutdown): it is tried again, and nothing fails for good.
 pub(crate) fn blame(error: &DieselError) -> Blame {
-    let DieselError::DatabaseError(kind, info) = error else {
-        return match error {
-            DieselError::BrokenTransactionManager => Blame::Connection,
-            _ => Blame::Request,
-        };
-    };
-    match kind {
-        DatabaseErrorKind::UniqueViolation
-        | DatabaseErrorKind::ForeignKeyViolation
-        | DatabaseErrorKind::NotNullViolation
-        | DatabaseErrorKind::CheckViolation => Blame::Request,
+    crate::error::blame(error, |kind, message| match kind {
         // A primary that was demoted under us: the next connection finds the new one.
         DatabaseErrorKind::ReadOnlyTransaction
         | DatabaseErrorKind::ClosedConnection
         | DatabaseErrorKind::UnableToSendCommand => Blame::Connection,
-        _ if is_of_value(info.message()) => Blame::Request,
+        _ if is_of_value(message) => Blame::Request,
         _ => Blame::Busy,
-    }
+    })
 }
 
 /// What PostgreSQL says, in English, of a value that it can never keep.

@@ -1,24 +1,12 @@
 //! Who is at fault for an error of SQLite.
 
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::result::Error as DieselError;
 
 use crate::error::Blame;
 
+/// diesel gives most of SQLite's errors no kind, only SQLite's fixed English text.
 pub(crate) fn blame(error: &DieselError) -> Blame {
-    let DieselError::DatabaseError(kind, info) = error else {
-        return match error {
-            DieselError::BrokenTransactionManager => Blame::Connection,
-            _ => Blame::Request,
-        };
-    };
-    match kind {
-        DatabaseErrorKind::UniqueViolation
-        | DatabaseErrorKind::ForeignKeyViolation
-        | DatabaseErrorKind::NotNullViolation
-        | DatabaseErrorKind::CheckViolation => Blame::Request,
-        // diesel gives SQLite's other errors no kind, only SQLite's fixed English text.
-        _ => blame_of_text(info.message()),
-    }
+    crate::error::blame(error, |_, message| blame_of_text(message))
 }
 
 fn blame_of_text(message: &str) -> Blame {
@@ -45,6 +33,7 @@ fn blame_of_text(message: &str) -> Blame {
 mod tests {
     use super::*;
     use crate::error::Fail;
+    use diesel::result::DatabaseErrorKind;
     use flux_core::ports::Error;
 
     fn failed(message: &str) -> Fail {
