@@ -18,13 +18,16 @@ pub(crate) struct Events(OnceLock<broadcast::Sender<EngineEvent>>);
 impl Events {
     /// Makes the room now, which takes a while, so that nothing is missed by who comes soon.
     pub fn make_room(&self) {
-        self.0.get_or_init(|| broadcast::channel(KEPT).0);
+        self.room();
+    }
+
+    fn room(&self) -> &broadcast::Sender<EngineEvent> {
+        self.0.get_or_init(|| broadcast::channel(KEPT).0)
     }
 
     /// From now on.
     pub fn subscribe(&self) -> broadcast::Receiver<EngineEvent> {
-        let sender = self.0.get_or_init(|| broadcast::channel(KEPT).0);
-        sender.subscribe()
+        self.room().subscribe()
     }
 
     /// Whether somebody listens.

@@ -184,11 +184,7 @@ impl Failover {
         let judged = self.host.boot();
         let done = self.members.convict(who, seq, me, &evidence, now).await?;
         if done {
-            debug!(
-                target: EVIDENCE, event = "convicted", engine.id = %me, member.id = %who,
-                silent_ns = nanos(silent), judged_ns = judged.as_nanos(),
-                boot_ns = self.host.boot().as_nanos(), "convicted a silent engine"
-            );
+            leave_evidence(&*self.host, me, who, silent, judged);
             warn!(
                 engine.id = %me, member.id = %who, member.seq = seq, silent_ms = silent.as_millis(),
                 "declared a silent engine dead"
@@ -249,6 +245,21 @@ impl Failover {
         }
         self.suspects = suspects;
     }
+}
+
+/// Tells [`EVIDENCE`] that `by` has convicted `who`.
+pub(crate) fn leave_evidence(
+    host: &dyn Host,
+    by: Incarnation,
+    who: Incarnation,
+    silent: Duration,
+    judged: BootTime,
+) {
+    debug!(
+        target: EVIDENCE, event = "convicted", engine.id = %by, member.id = %who,
+        silent_ns = nanos(silent), judged_ns = judged.as_nanos(),
+        boot_ns = host.boot().as_nanos(), "convicted a silent engine"
+    );
 }
 
 /// As a number of an event; 584 years are the most.

@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use super::{Config, StartError};
 use crate::EVIDENCE;
-use crate::failover::nanos;
+use crate::failover::{leave_evidence, nanos};
 
 /// The pause between two tries grows from here ...
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
@@ -127,11 +127,7 @@ async fn place(me: Incarnation, config: &Config, members: &dyn Members, host: &d
                     .convict(who, seen_seq, me, &evidence, host.now())
                     .await;
                 if convicted.is_ok_and(|convicted| convicted) {
-                    debug!(
-                        target: EVIDENCE, event = "convicted", engine.id = %me, member.id = %who,
-                        silent_ns = nanos(silent), judged_ns = judged.as_nanos(),
-                        boot_ns = host.boot().as_nanos(), "convicted a silent engine"
-                    );
+                    leave_evidence(host, me, who, silent, judged);
                     warn!(engine.name = config.name, member.id = %who, "declared a silent engine dead");
                     return true;
                 }
