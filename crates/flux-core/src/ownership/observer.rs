@@ -36,23 +36,26 @@ pub enum Verdict {
 
 /// Watches the heartbeat numbers of the others on this engine's own clock.
 ///
-/// Silence counts only while it is watched without a gap: an observer that polled late, lost the
-/// store, or saw a number go back (a replica that had missed something was promoted) begins anew.
-/// So an outage, during which nobody can beat, convicts nobody. A restarted engine is an observer
-/// that begins anew too, and hence waits a full window before it judges its own predecessor.
+/// Silence counts only while it is watched: of the time between two readings at most two intervals
+/// count, so that who reads late (it was frozen, its machine is busy, the store was slow) takes
+/// longer to convict, never less. An observer that lost the store, or saw a number or its own clock
+/// go back (a replica that had missed something was promoted), begins anew. So an outage, during
+/// which nobody can beat, convicts nobody. A restarted engine is an observer that begins anew too,
+/// and hence waits a full window before it judges its own predecessor.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Observer {
     me: Incarnation,
+    /// What counts of the time between two readings.
     longest_gap: Duration,
     last_poll: Option<BootTime>,
     seen: BTreeMap<Incarnation, Sighting>,
 }
 
-/// A heartbeat number and when it was first seen.
+/// A heartbeat number, and for how long it has been watched without a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Sighting {
     seq: u64,
-    first_seen: BootTime,
+    silent: Duration,
 }
 
 impl Observer {
@@ -78,23 +81,19 @@ impl Observer {
     /// reading was received: silence is then never overestimated, because a conviction applies
     /// only if the number is still the same when it is carried out.
     pub fn observe(&mut self, now: BootTime, members: &[Member]) -> Vec<Verdict> {
-        if self.polled_late(now) || self.went_back(members) {
+        if self.last_poll.is_some_and(|last| now < last) || self.went_back(members) {
             self.reset();
         }
-        self.last_poll = Some(now);
+        let last = self.last_poll.replace(now).unwrap_or(now);
+        let watched = now.since(last).min(self.longest_gap);
         self.seen
             .retain(|who, _| members.iter().any(|member| member.incarnation == *who));
         let me = self.me;
         members
             .iter()
             .filter(|member| member.incarnation != me)
-            .filter_map(|member| self.judge(now, member))
+            .filter_map(|member| self.judge(watched, member))
             .collect()
-    }
-
-    fn polled_late(&self, now: BootTime) -> bool {
-        self.last_poll
-            .is_some_and(|last| now < last || now.since(last) > self.longest_gap)
     }
 
     fn went_back(&self, members: &[Member]) -> bool {
@@ -105,13 +104,13 @@ impl Observer {
         })
     }
 
-    fn judge(&mut self, now: BootTime, member: &Member) -> Option<Verdict> {
+    fn judge(&mut self, watched: Duration, member: &Member) -> Option<Verdict> {
         let (who, seq) = (member.incarnation, member.heartbeat_seq);
         if member.state == MemberState::Dead {
             self.seen.remove(&who);
             return (member.running > 0).then_some(Verdict::TakeOver { who });
         }
-        let silent = self.silence(now, who, seq);
+        let silent = self.silence(watched, who, seq);
         // At least two readings, at different times, even if somebody stored a window of nothing.
         if silent >= member.window && silent > Duration::ZERO {
             Some(Verdict::Convict {
@@ -126,16 +125,14 @@ impl Observer {
         }
     }
 
-    fn silence(&mut self, now: BootTime, who: Incarnation, seq: u64) -> Duration {
-        let fresh = Sighting {
-            seq,
-            first_seen: now,
+    /// For how long the number has been watched, when it has been for `watched` since the last reading.
+    fn silence(&mut self, watched: Duration, who: Incarnation, seq: u64) -> Duration {
+        let silent = match self.seen.get(&who) {
+            Some(sighting) if sighting.seq == seq => sighting.silent.saturating_add(watched),
+            _ => Duration::ZERO,
         };
-        let sighting = self.seen.entry(who).or_insert(fresh);
-        if sighting.seq != seq {
-            *sighting = fresh;
-        }
-        now.since(sighting.first_seen)
+        self.seen.insert(who, Sighting { seq, silent });
+        silent
     }
 }
 

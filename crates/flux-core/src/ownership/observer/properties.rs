@@ -68,21 +68,16 @@ proptest! {
         let mut observer = Observer::new(incarnation(999), timing);
         let mut now = 0;
         let mut watched_since = None;
-        let mut last_poll = None;
         for (gap, answer, lost_store) in polls {
             // The store is read at `read`; the answer is received later.
             let read = now + gap;
             now = read + answer;
             if lost_store {
                 observer.reset();
-                (watched_since, last_poll) = (None, None);
+                watched_since = None;
                 continue;
             }
-            let late = last_poll.is_some_and(|last| at(now).since(at(last)) > timing.observe * 2);
-            if late || watched_since.is_none() {
-                watched_since = Some(now);
-            }
-            last_poll = Some(now);
+            watched_since.get_or_insert(now);
             let rows: Vec<_> = (0..).zip(&lives).map(|(i, life)| life.row(i, read)).collect();
             for verdict in observer.observe(at(now), &rows) {
                 let Verdict::Convict { who, seen_seq, silent } = verdict else { continue };

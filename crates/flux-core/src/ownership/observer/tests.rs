@@ -127,21 +127,41 @@ fn a_dead_member_with_branches_is_taken_over_at_once() {
 }
 
 #[test]
-fn a_late_poll_forgets_what_was_seen() {
+fn of_a_late_poll_two_intervals_count() {
     let mut observer = observer();
     let silent = [member(1, 7)];
-    poll(&mut observer, 0, 165, &silent);
-    // 31 seconds after the last one, more than two intervals of 15.
-    assert_eq!(observer.observe(at(196), &silent), vec![]);
-    assert!(!convicts(&poll(&mut observer, 211, 361, &silent)));
-    assert!(convicts(&poll(&mut observer, 376, 376, &silent)));
+    poll(&mut observer, 0, 120, &silent);
+    // An hour after the last one: 30 s of it count.
+    assert!(!convicts(&observer.observe(at(3720), &silent)));
+    assert!(!convicts(&poll(&mut observer, 3735, 3735, &silent)));
+    let verdicts = poll(&mut observer, 3750, 3750, &silent);
+    let convict = Verdict::Convict {
+        who: incarnation(1),
+        seen_seq: 7,
+        silent: WINDOW,
+    };
+    assert_eq!(verdicts, vec![convict]);
 }
 
 #[test]
-fn a_poll_that_is_only_a_little_late_keeps_it() {
+fn one_late_poll_alone_convicts_nobody() {
     let mut observer = observer();
-    poll(&mut observer, 0, 150, &[member(1, 7)]);
-    assert!(convicts(&observer.observe(at(180), &[member(1, 7)])));
+    // Its last heartbeat may be a whole period old, the next one take another after the gap.
+    poll(&mut observer, 0, 60, &[member(1, 7)]);
+    assert_eq!(observer.observe(at(36_000), &[member(1, 7)]), vec![]);
+    assert!(!convicts(&poll(
+        &mut observer,
+        36_015,
+        36_075,
+        &[member(1, 7)]
+    )));
+}
+
+#[test]
+fn who_always_polls_late_convicts_in_the_end() {
+    let mut observer = observer();
+    let mut polls = (0..).map(|turn| observer.observe(at(turn * 50), &[member(1, 7)]));
+    assert_eq!(polls.position(|verdicts| convicts(&verdicts)), Some(6));
 }
 
 #[test]
