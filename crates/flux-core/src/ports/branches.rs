@@ -16,7 +16,8 @@ pub struct ClaimRequest {
     pub limit: u32,
     /// Only branches of this pool; `None` is the common pool.
     pub pool: Option<String>,
-    /// Branches due at or before this.
+    /// Waiting branches that are due at or before this are taken, too; ready ones always are, so
+    /// that nobody waits for the calendar of the engine that made them ready.
     pub now: Timestamp,
     /// Of the branches that lost this many engines in a row, an engine takes one at a time: the one
     /// that kills its engines then fails alone, without those that only happened to be there.
@@ -28,7 +29,7 @@ pub struct ClaimRequest {
 pub struct Claims {
     /// The branches, most urgent first.
     pub branches: Vec<Claimed>,
-    /// Earliest due time among the branches of the pool that were not due yet.
+    /// Earliest due time among the waiting branches of the pool that were not due yet.
     pub next_due: Option<Timestamp>,
 }
 

@@ -11,12 +11,14 @@ pub(crate) const PROMOTE_DUE: &str = "\
         WHERE pool = ? AND state = 2 AND due_at IS NOT NULL AND due_at <= ? \
         ORDER BY due_at LIMIT ? FOR NO KEY UPDATE SKIP LOCKED)) AND state = 2";
 
-/// The most urgent ready branches get an owner, while that one is alive.
-/// Values: owner, now, pool, now, limit, owner.
+/// The most urgent ready branches get an owner, while that one is alive; none that has lost too many
+/// engines, if the owner has one of that kind already.
+/// Values: owner, now, pool, too many, owner, too many, limit, owner.
 pub(crate) const CLAIM_READY: &str = "\
     UPDATE branch SET state = 1, owner = ?, epoch = epoch + 1, updated_at = ? \
     WHERE id = ANY(ARRAY( \
-        SELECT id FROM branch WHERE pool = ? AND state = 0 AND due_at <= ? \
+        SELECT id FROM branch WHERE pool = ? AND state = 0 AND (lost < ? OR NOT EXISTS ( \
+            SELECT 1 FROM branch AS mine WHERE mine.owner = ? AND mine.lost >= ?)) \
         ORDER BY priority, due_at LIMIT ? FOR NO KEY UPDATE SKIP LOCKED)) AND state = 0 \
     AND EXISTS (SELECT 1 FROM member WHERE incarnation = ? AND state = 0) \
     RETURNING id, run_id, epoch, commit_no, lost, memory, signals_after, join_ok, \

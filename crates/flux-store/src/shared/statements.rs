@@ -29,7 +29,6 @@ pub(crate) fn statements() -> BTreeMap<&'static str, String> {
         ("next waiting", claim::NEXT_WAITING),
         ("signals", claim::SIGNALS_AFTER),
         ("arrivals", claim::ARRIVALS),
-        ("suspects", claim::SUSPECTS),
         ("leave suspect", claim::LEAVE),
         ("guard", commit::GUARD),
         ("guard of an end", commit::GUARD_END),
@@ -79,7 +78,6 @@ pub(crate) fn statements() -> BTreeMap<&'static str, String> {
         ("fire", definitions::FIRE),
     ];
     all.extend(fixed.map(|(name, text)| (name, text.to_owned())));
-    all.insert("next ready", claim::NEXT_READY.to_owned());
     all.insert("members", members::members_text());
     all.insert("heartbeat", members::heartbeat_text());
     all.insert("show run", format!("{} WHERE id = ?", runs::SHOWN));

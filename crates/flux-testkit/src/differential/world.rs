@@ -129,10 +129,12 @@ impl World {
         let mut due = Vec::new();
         for run in runs.iter().filter(|run| run.pool.is_some() == pool) {
             for branch in self.ports.store.branches(run.id).await.expect("branches") {
-                let open = matches!(branch.state, BranchState::Ready | BranchState::Waiting);
-                if let Some(due_at) = branch.due_at.filter(|due| open && *due <= at(self.now)) {
-                    due.push((run.priority, due_at));
-                }
+                let taken = match branch.state {
+                    BranchState::Ready => branch.due_at,
+                    BranchState::Waiting => branch.due_at.filter(|due| *due <= at(self.now)),
+                    _ => None,
+                };
+                due.extend(taken.map(|due_at| (run.priority, due_at)));
             }
         }
         due.sort_unstable();

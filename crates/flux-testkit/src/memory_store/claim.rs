@@ -10,13 +10,9 @@ use flux_core::ports::members::MemberState;
 use flux_core::ports::runs::Signal;
 
 use super::state::{Branch, State};
-use std::time::Duration;
 
 /// Signals handed over with a claim.
 const MAX_SIGNALS: usize = 100;
-
-/// When a suspect that was left is looked at again.
-const SUSPECTS_PAUSE: Duration = Duration::from_secs(1);
 
 impl State {
     pub(super) fn claim(&mut self, request: &ClaimRequest) -> Claims {
@@ -25,15 +21,22 @@ impl State {
             return Claims::default();
         }
         self.promote(request);
-        let mut due = self
-            .branches_where(|branch| branch.state == BranchState::Ready && is_due(branch, request));
-        due.sort_by_key(|id| {
+        let suspect = |branch: &Branch| branch.lost >= request.alone_from;
+        let has_one = !self
+            .branches_where(|branch| branch.owner == Some(request.owner) && suspect(branch))
+            .is_empty();
+        let mut ready = self.branches_where(|branch| {
+            branch.state == BranchState::Ready
+                && branch.pool == request.pool
+                && !(has_one && suspect(branch))
+        });
+        ready.sort_by_key(|id| {
             let branch = &self.branches[id];
             (branch.priority, branch.due_at, branch.number)
         });
-        due.truncate(request.limit as usize);
-        let due = self.leave_suspects(due, request);
-        let branches = due.into_iter().map(|id| self.take(id, request)).collect();
+        ready.truncate(request.limit as usize);
+        let ready = self.leave_suspects(ready, request);
+        let branches = ready.into_iter().map(|id| self.take(id, request)).collect();
         Claims {
             branches,
             next_due: self.next_due(request),
@@ -41,21 +44,17 @@ impl State {
     }
 
     /// All but the suspects beside the first one, which others may take meanwhile.
-    fn leave_suspects(&mut self, due: Vec<BranchId>, request: &ClaimRequest) -> Vec<BranchId> {
-        let suspect = |branch: &Branch| branch.lost >= request.alone_from;
-        let owned =
-            self.branches_where(|branch| branch.owner == Some(request.owner) && suspect(branch));
-        let mut room = owned.is_empty();
+    fn leave_suspects(&mut self, ready: Vec<BranchId>, request: &ClaimRequest) -> Vec<BranchId> {
+        let mut room = true;
         let mut taken = Vec::new();
-        for id in due {
+        for id in ready {
             let branch = self.branch(id);
-            if !suspect(branch) || std::mem::take(&mut room) {
+            if branch.lost < request.alone_from || std::mem::take(&mut room) {
                 taken.push(id);
                 continue;
             }
             branch.epoch = branch.epoch.next();
             branch.updated_at = request.now;
-            branch.due_at = Some(request.now.plus(SUSPECTS_PAUSE));
         }
         taken
     }
@@ -118,10 +117,10 @@ impl State {
     }
 
     fn next_due(&self, request: &ClaimRequest) -> Option<Timestamp> {
-        let of_pool = self.branches.values().filter(|branch| {
-            matches!(branch.state, BranchState::Ready | BranchState::Waiting)
-                && branch.pool == request.pool
-        });
+        let of_pool = self
+            .branches
+            .values()
+            .filter(|branch| branch.state == BranchState::Waiting && branch.pool == request.pool);
         let later = of_pool.filter_map(|branch| branch.due_at.filter(|due| *due > request.now));
         later.min()
     }

@@ -11,6 +11,13 @@ fn ids(claims: &Claims) -> Vec<BranchId> {
     claims.branches.iter().map(|c| c.branch).collect()
 }
 
+fn until_60() -> Wait {
+    Wait {
+        due_at: Some(at(60)),
+        ..Wait::default()
+    }
+}
+
 /// A claim hands over everything that an owner needs, and the rows say who owns.
 pub async fn a_claim_hands_over_the_branch(ports: Ports) {
     ports.deploy().await;
@@ -137,29 +144,36 @@ pub async fn a_running_branch_is_not_claimed_again(ports: Ports) {
     assert!(ports.claims(owner, 10, 99).await.branches.is_empty());
 }
 
-/// A branch that is not due yet waits, and the answer says until when.
+/// A branch that waits for a time stays until then, and the answer says until when.
 pub async fn what_is_not_due_yet_stays(ports: Ports) {
+    let (owner, claimed) = ports.running().await;
+    ports.stored(commit(&claimed, waits(until_60()))).await;
+    let claims = ports.claims(owner, 10, 59).await;
+    assert_eq!((ids(&claims), claims.next_due), (vec![], Some(at(60))));
+    let claims = ports.claims(owner, 10, 60).await;
+    assert_eq!(ids(&claims), [branch_id(1)], "due at exactly now");
+    assert_eq!(claims.next_due, None);
+}
+
+/// What is ready is taken by an engine whose calendar is behind that of whoever made it ready.
+pub async fn what_is_ready_waits_for_no_calendar(ports: Ports) {
     ports.deploy().await;
-    let owner = ports.engine(1).await;
-    ports.submit(vec![run(40), run(30), run(5)]).await;
+    let (owner, dead) = (ports.engine(1).await, ports.engine(2).await);
+    ports.submit(vec![run(40), run(30)]).await;
+    let claims = ports.claims(dead, 1, 10).await;
+    assert_eq!(ids(&claims), [branch_id(30)], "the older one first");
+    ports.kill(dead, owner).await;
+    let freed = ports.members.take_over(dead, owner, 10, 5, at(3_600)).await;
+    assert_eq!(freed.expect("take over").len(), 1);
     let claims = ports.claims(owner, 10, 10).await;
-    assert_eq!(ids(&claims), [branch_id(5)]);
-    assert_eq!(claims.next_due, Some(at(30)));
-    let claims = ports.claims(owner, 10, 30).await;
-    assert_eq!(ids(&claims), [branch_id(30)], "due at exactly now");
-    assert_eq!(claims.next_due, Some(at(40)));
-    let claims = ports.claims(owner, 10, 40).await;
-    assert_eq!((ids(&claims), claims.next_due), (vec![branch_id(40)], None));
+    assert_eq!(ids(&claims), [branch_id(40), branch_id(30)]);
+    assert_eq!(claims.next_due, None);
 }
 
 /// A waiting branch whose time has come is taken like a ready one; its due time counts.
 pub async fn a_waiting_branch_is_claimed_when_due(ports: Ports) {
     let (owner, claimed) = ports.running().await;
-    let wait = Wait {
-        due_at: Some(at(60)),
-        ..Wait::default()
-    };
-    ports.stored(commit(&claimed, waits(wait))).await;
+    ports.stored(commit(&claimed, waits(until_60()))).await;
     ports.submit(vec![run(55), run(65)]).await;
     let early = ports.claims(owner, 1, 56).await;
     assert_eq!(ids(&early), [branch_id(55)]);
@@ -176,11 +190,7 @@ pub async fn a_waiting_branch_is_claimed_when_due(ports: Ports) {
 /// Due times of another pool are no reason to look again.
 pub async fn next_due_looks_at_its_own_pool(ports: Ports) {
     let (owner, claimed) = ports.running().await;
-    let wait = Wait {
-        due_at: Some(at(60)),
-        ..Wait::default()
-    };
-    ports.stored(commit(&claimed, waits(wait))).await;
+    ports.stored(commit(&claimed, waits(until_60()))).await;
     let other = ports.claims_of(Some("other"), owner, 10, 30).await;
     assert_eq!(other.next_due, None);
     assert_eq!(ports.claims(owner, 10, 30).await.next_due, Some(at(60)));

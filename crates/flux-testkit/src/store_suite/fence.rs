@@ -3,6 +3,7 @@
 use flux_core::branch::RunState;
 use flux_core::ids::{CommitNo, SignalId};
 use flux_core::ports::branches::{Commit, Committed, Release, ReleaseTo, Then, Wait};
+use flux_core::ports::runs::NewRun;
 use uuid::Uuid;
 
 use super::fixture::*;
@@ -65,8 +66,13 @@ pub async fn the_same_commit_again_is_stored_once(ports: Ports) {
         let owner = ports.engine(1).await;
         ports.submit(vec![run(number)]).await;
         let claimed = ports.claim_one(owner).await;
+        // Where nobody here claims it.
+        let child = NewRun {
+            pool: Some("other".to_owned()),
+            ..run(number + 50)
+        };
         let twice = Commit {
-            spawned: vec![run(number + 50)],
+            spawned: vec![child],
             ..commit(&claimed, then)
         };
         ports.stored(twice.clone()).await;

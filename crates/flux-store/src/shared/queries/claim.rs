@@ -1,10 +1,10 @@
 //! Taking branches.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use flux_core::chart::ChartId;
+use flux_core::clock::Timestamp;
 use flux_core::ids::{BranchId, CommitNo, Epoch, RunId, SignalId};
 use flux_core::ports::branches::{Arrival, ClaimRequest, Claimed, Claims, Fence};
 use flux_core::ports::runs::Signal;
@@ -25,19 +25,12 @@ const MAX_SIGNALS: i64 = 100;
 pub(crate) const NEXT_WAITING: &str = "\
     SELECT min(due_at) FROM branch \
     WHERE pool = ? AND state = 2 AND due_at IS NOT NULL AND due_at > ?";
-pub(crate) const NEXT_READY: &str =
-    "SELECT min(due_at) FROM branch WHERE pool = ? AND state = 0 AND due_at > ?";
 pub(crate) const SIGNALS_AFTER: &str = "\
     SELECT seq, kind, json FROM signal WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?";
 pub(crate) const ARRIVALS: &str = "\
     SELECT idx, outcome, context FROM arrival WHERE run_id = ? AND branch_id = ? ORDER BY idx";
 
-pub(crate) const SUSPECTS: &str = "SELECT count(*) FROM branch WHERE owner = ? AND lost >= ?";
-pub(crate) const LEAVE: &str = "\
-    UPDATE branch SET state = 0, owner = NULL, due_at = ? WHERE id = ?";
-
-/// When a suspect that was left is looked at again.
-const SUSPECTS_PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const LEAVE: &str = "UPDATE branch SET state = 0, owner = NULL WHERE id = ?";
 
 type Row = (
     RawId,
@@ -86,11 +79,14 @@ pub(crate) async fn claim(conn: &mut Conn, request: &ClaimRequest) -> Result<Cla
         .int(i64::from(request.limit.max(PROMOTE_AT_LEAST)))
         .execute(conn)
         .await?;
+    let suspect_from = i64::from(request.alone_from);
     let mut rows: Vec<Row> = sql(dialect::CLAIM_READY)
         .id(owner)
         .int(now)
         .text(pool)
-        .int(now)
+        .int(suspect_from)
+        .id(owner)
+        .int(suspect_from)
         .int(i64::from(request.limit))
         .id(owner)
         .rows::<RowTypes>()
@@ -98,57 +94,31 @@ pub(crate) async fn claim(conn: &mut Conn, request: &ClaimRequest) -> Result<Cla
         .await?;
     // RETURNING has no order.
     rows.sort_by_key(|row| (row.8, row.9));
-    let full = rows.len() >= request.limit as usize;
-    leave_suspects(conn, request, &mut rows).await?;
+    leave_suspects(conn, suspect_from, &mut rows).await?;
     let runs = runs_of(conn, &rows).await?;
     let mut branches = Vec::with_capacity(rows.len());
     for row in rows {
         branches.push(claimed(conn, request, row, &runs).await?);
     }
-    let next_due = next_due(conn, pool, now, full).await?.map(time);
+    let next_due = next_due(conn, pool, now).await?;
     Ok(Claims { branches, next_due })
 }
 
-/// Gives back all suspects but one, or all when the claimer has one already.
-async fn leave_suspects(
-    conn: &mut Conn,
-    request: &ClaimRequest,
-    rows: &mut Vec<Row>,
-) -> Result<(), Fail> {
-    let from = i64::from(request.alone_from);
-    let taken = rows.iter().filter(|row| row.4 >= from).count();
-    if taken == 0 {
+/// Gives back all suspects but the first; the claim took none if there was one already.
+async fn leave_suspects(conn: &mut Conn, from: i64, rows: &mut Vec<Row>) -> Result<(), Fail> {
+    let is_suspect = |row: &Row| row.4 >= from;
+    let Some(first) = rows.iter().position(is_suspect) else {
         return Ok(());
-    }
-    let owned: Vec<(i64,)> = sql(SUSPECTS)
-        .id(request.owner.uuid())
-        .int(from)
-        .rows::<(BigInt,)>()
-        .load(conn)
-        .await?;
-    let owned = owned.as_slice().first().map_or(0, |(count,)| *count);
-    let had_one = owned > i64::try_from(taken).unwrap_or(i64::MAX);
-    let mut room = usize::from(!had_one);
-    let (mut kept, mut left) = (Vec::with_capacity(rows.len()), Vec::new());
-    for row in rows.drain(..) {
-        if row.4 < from {
-            kept.push(row);
-        } else if room > 0 {
-            room -= 1;
-            kept.push(row);
-        } else {
-            left.push(row);
-        }
-    }
-    *rows = kept;
-    let later = request.now.plus(SUSPECTS_PAUSE).as_micros();
-    for row in left {
+    };
+    let mut place = 0..;
+    let left = rows.extract_if(.., |row| place.next() > Some(first) && is_suspect(row));
+    for row in left.collect::<Vec<_>>() {
         let at = At {
             table: "branch",
             row: &hex(row.0.as_ref()),
         };
         let id = at.id("id", &row.0)?;
-        sql(LEAVE).int(later).id(id).execute(conn).await?;
+        sql(LEAVE).id(id).execute(conn).await?;
     }
     Ok(())
 }
@@ -265,30 +235,15 @@ async fn arrivals(conn: &mut Conn, run: Uuid, branch: Uuid) -> Result<Vec<Arriva
         .collect()
 }
 
-/// When the pool has something to do again. After a full claim the caller comes back anyway; after
-/// another one, every ready branch that is left is due later, and there are few of them.
-async fn next_due(conn: &mut Conn, pool: &str, now: i64, full: bool) -> Result<Option<i64>, Fail> {
-    let waiting = earliest(conn, NEXT_WAITING, pool, now).await?;
-    if full {
-        return Ok(waiting);
-    }
-    let ready = earliest(conn, NEXT_READY, pool, now).await?;
-    Ok(waiting.into_iter().chain(ready).min())
-}
-
-async fn earliest(
-    conn: &mut Conn,
-    text: &'static str,
-    pool: &str,
-    now: i64,
-) -> Result<Option<i64>, Fail> {
-    let rows: Vec<(Option<i64>,)> = sql(text)
+/// When a waiting branch of the pool is due next.
+async fn next_due(conn: &mut Conn, pool: &str, now: i64) -> Result<Option<Timestamp>, Fail> {
+    let rows: Vec<(Option<i64>,)> = sql(NEXT_WAITING)
         .text(pool)
         .int(now)
         .rows::<(Nullable<BigInt>,)>()
         .load(conn)
         .await?;
-    Ok(rows.into_iter().next().and_then(|(due,)| due))
+    Ok(rows.into_iter().next().and_then(|(due,)| due).map(time))
 }
 
 fn hex(bytes: &[u8]) -> String {
