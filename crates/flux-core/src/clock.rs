@@ -45,6 +45,12 @@ impl Timestamp {
         Self(self.0.saturating_sub(micros(by)))
     }
 
+    /// What a clock that is ahead by `by` says at this moment.
+    #[must_use]
+    pub const fn ahead(self, by: ClockOffset) -> Self {
+        Self(self.0.saturating_add(by.as_micros()))
+    }
+
     /// How long after `earlier` this moment is; zero when it is not after it.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

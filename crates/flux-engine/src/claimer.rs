@@ -2,12 +2,12 @@
 
 use crate::event::EngineEvent;
 use crate::running::Standing;
-use crate::watch::give_back_strays;
+use crate::watch::{Knowledge, give_back_strays};
 use crate::worker::{Shop, Worker};
 use flux_core::clock::{BootTime, Timestamp};
 use flux_core::ids::Incarnation;
 use flux_core::ports::branches::{ClaimRequest, Claims};
-use flux_failover::{EVIDENCE, TrustHandle};
+use flux_failover::{EVIDENCE, Membership};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -20,7 +20,8 @@ const BATCH: usize = 100;
 
 pub(crate) struct Claimer {
     pub shop: Arc<Shop>,
-    pub trust: TrustHandle,
+    pub membership: Membership,
+    pub knowledge: Arc<Knowledge>,
     pub me: Incarnation,
     pub pool: Option<String>,
     pub poison_limit: u32,
@@ -91,6 +92,7 @@ impl Claimer {
     }
 
     fn hand_out(&self, claims: Claims, asked: BootTime) {
+        let trust = self.membership.trust();
         for claimed in claims.branches {
             // Only this task takes slots, so that there are as many as were free above.
             let slot = Arc::clone(&self.slots).try_acquire_owned().ok();
@@ -110,7 +112,8 @@ impl Claimer {
             );
             let (entry, stop) = self.shop.running.enter(branch, claimed.fence.epoch);
             let shop = Arc::clone(&self.shop);
-            let worker = Worker::new(shop, claimed, stop, self.trust.clone());
+            let knowledge = Arc::clone(&self.knowledge);
+            let worker = Worker::new(shop, claimed, stop, trust.clone(), knowledge);
             let work = async move {
                 worker.drive().await;
                 drop(entry);

@@ -7,7 +7,7 @@ use crate::config::{Config, Stores};
 use crate::event::{EngineEvent, Events};
 use crate::running::{Running, Standing};
 use crate::schedules::Schedules;
-use crate::watch::Watch;
+use crate::watch::{Knowledge, Watch};
 use crate::worker::Shop;
 use flux_core::chart::Compiler;
 use flux_core::host::{Host, within};
@@ -71,6 +71,9 @@ impl Engine {
         actions: Arc<dyn Perform>,
         host: Arc<dyn Host>,
     ) -> Result<Engine, flux_failover::StartError> {
+        let membership = join(&config, &stores, &host).await?;
+        // With the calendar of the cluster, should that of this machine be the odd one.
+        let host = membership.host();
         let shop = Arc::new(Shop {
             branches: Arc::clone(&stores.branches),
             charts: Charts::new(Arc::clone(&stores.definitions), compiler),
@@ -85,7 +88,6 @@ impl Engine {
         if config.listened {
             shop.events.make_room();
         }
-        let membership = join(&config, &stores, &host).await?;
         let incarnation = membership.incarnation();
         let (end, drain) = (CancellationToken::new(), CancellationToken::new());
         let keeper = Keeper {
@@ -222,9 +224,11 @@ impl Keeper {
             // What runs is then killed at the first deadline and run again: slow, but right.
             tracing::error!("cannot start the thread that renews processes' deadlines: {error}");
         }
+        let knowledge = Arc::new(Knowledge::new(membership.clone()));
         let claimer = Claimer {
             shop: Arc::clone(&self.shop),
-            trust: membership.trust(),
+            membership: membership.clone(),
+            knowledge: Arc::clone(&knowledge),
             me,
             pool: self.config.pool.clone(),
             poison_limit: self.config.poison_limit,
@@ -237,6 +241,7 @@ impl Keeper {
         let watch = Watch {
             shop: Arc::clone(&self.shop),
             me,
+            knowledge,
             end: life.clone(),
         };
         host.spawn(Box::pin(tasks.track_future(watch.run())));

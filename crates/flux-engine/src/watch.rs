@@ -6,15 +6,54 @@ use crate::worker::Shop;
 use flux_core::ids::{BranchId, Incarnation};
 use flux_core::ports::Error;
 use flux_core::ports::branches::{Fence, Release, ReleaseTo};
+use flux_failover::Membership;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
+
+/// Whether this engine knows what it owns. When the store was reached anew it does not: perhaps a
+/// replica answers that has lost a claim, and another engine has the branch. No action starts until
+/// the store has said that all is as it was.
+pub(crate) struct Knowledge {
+    membership: Membership,
+    /// As of which opening of the store.
+    of: watch::Sender<u64>,
+    look: Notify,
+}
+
+impl Knowledge {
+    /// Of an engine that owns nothing yet.
+    pub fn new(membership: Membership) -> Knowledge {
+        Knowledge {
+            of: watch::Sender::new(membership.openings()),
+            membership,
+            look: Notify::new(),
+        }
+    }
+
+    pub fn is_current(&self) -> bool {
+        *self.of.borrow() == self.membership.openings()
+    }
+
+    /// Resolves when it is current.
+    pub async fn renewed(&self) {
+        let mut of = self.of.subscribe();
+        while !self.is_current() {
+            self.look.notify_one();
+            if of.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
 
 pub(crate) struct Watch {
     pub shop: Arc<Shop>,
     pub me: Incarnation,
+    pub knowledge: Arc<Knowledge>,
     pub end: CancellationToken,
 }
 
@@ -28,6 +67,7 @@ impl Watch {
             tokio::select! {
                 biased;
                 () = self.end.cancelled() => return,
+                () = self.knowledge.look.notified() => {}
                 () = self.shop.host.sleep(Self::EVERY) => {}
             }
             if let Err(error) = self.pass().await {
@@ -37,6 +77,7 @@ impl Watch {
     }
 
     async fn pass(&self) -> Result<(), Error> {
+        let opening = self.knowledge.membership.openings();
         let before = self.shop.running.list();
         let owned = self.shop.branches.owned(self.me).await?;
         let epochs: HashSet<_> = owned.iter().map(|(id, fence)| (*id, fence.epoch)).collect();
@@ -44,6 +85,7 @@ impl Watch {
         let gone = before.into_iter().filter(|entry| !epochs.contains(entry));
         let gone: Vec<_> = gone.map(|(branch, _)| branch).collect();
         self.shop.running.cancelled(&gone);
+        self.knowledge.of.send_replace(opening);
         if !strays(&self.shop, &owned).is_empty() {
             // Perhaps the answer is only on its way, which the claimer knows.
             self.shop.strays.store(true, Ordering::Relaxed);

@@ -9,6 +9,7 @@ use crate::event::{EngineEvent, Events};
 use crate::running::{Stop, StopReason};
 use crate::submit::{RunOptions, run_with_ids};
 use crate::trigger;
+use crate::watch::Knowledge;
 use flux_core::chart::{Fault, FaultKind, WorkflowName};
 use flux_core::host::Host;
 use flux_core::ownership::Trust;
@@ -49,6 +50,7 @@ pub(crate) struct Worker {
     fence: Fence,
     stop: Stop,
     trust: TrustHandle,
+    knowledge: Arc<Knowledge>,
     /// An action ended since the last commit: a drain waits for the next commit point.
     unsaved: bool,
 }
@@ -57,7 +59,13 @@ pub(crate) struct Worker {
 struct Gone;
 
 impl Worker {
-    pub fn new(shop: Arc<Shop>, claimed: Claimed, stop: Stop, trust: TrustHandle) -> Worker {
+    pub fn new(
+        shop: Arc<Shop>,
+        claimed: Claimed,
+        stop: Stop,
+        trust: TrustHandle,
+        knowledge: Arc<Knowledge>,
+    ) -> Worker {
         let fence = claimed.fence;
         Worker {
             shop,
@@ -65,6 +73,7 @@ impl Worker {
             fence,
             stop,
             trust,
+            knowledge,
             unsaved: false,
         }
     }
@@ -224,12 +233,16 @@ impl Worker {
         loop {
             self.stop.trusted().await.map_err(|_| Gone)?;
             let mut changes = self.trust.subscribe();
-            match self.trust.state() {
-                Trust::Full => return Ok(()),
+            let trust = self.trust.state();
+            match trust {
+                Trust::Full if self.knowledge.is_current() => return Ok(()),
                 Trust::StopActions | Trust::Lost => return Err(Gone),
-                Trust::NoNewActions => {}
+                Trust::Full | Trust::NoNewActions => {}
             }
             let changed = async {
+                if trust == Trust::Full {
+                    return self.knowledge.renewed().await;
+                }
                 let _over = changes
                     .wait_for(|trust| *trust != Trust::NoNewActions)
                     .await;

@@ -15,6 +15,7 @@ use tracing::{debug, error, info, warn};
 
 use self::differences::Differences;
 use crate::EVIDENCE;
+use crate::calendar::Correction;
 use crate::trust::TrustHandle;
 
 mod differences;
@@ -60,15 +61,17 @@ pub struct Failover {
 
 impl Failover {
     /// The failover duty of `me`. A branch that has lost its engine `poison_limit` times without
-    /// reaching a new commit point fails instead of being run again.
+    /// reaching a new commit point fails instead of being run again. `correction` follows what the
+    /// clocks of the cluster say of this machine's.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         me: Incarnation,
         timing: Timing,
         poison_limit: u32,
         members: Arc<dyn Members>,
         host: Arc<dyn Host>,
         trust: TrustHandle,
+        correction: Correction,
     ) -> Self {
         Self {
             me,
@@ -79,7 +82,7 @@ impl Failover {
             trust,
             observer: Observer::new(me, timing),
             suspects: BTreeSet::new(),
-            differences: Differences::new(me),
+            differences: Differences::new(me, correction),
             openings: 0,
         }
     }

@@ -12,6 +12,7 @@
 //!    `-- Failover    a pass every C: observe -> plan -> execute -> report
 //! ```
 
+mod calendar;
 mod failover;
 mod heartbeat;
 mod membership;

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, watch};
 use tracing::{debug, info, warn};
 
 use crate::EVIDENCE;
+use crate::calendar::{Corrected, Correction};
 use crate::failover::{Failover, Report};
 use crate::heartbeat::Heartbeat;
 use crate::trust::{Loss, TrustHandle};
@@ -93,6 +94,7 @@ struct Inner {
     factory: Factory,
     members: Arc<dyn Members>,
     host: Arc<dyn Host>,
+    correction: Correction,
     status: watch::Sender<Status>,
     reports: watch::Sender<Arc<Report>>,
     nudge: Arc<Notify>,
@@ -142,6 +144,7 @@ impl Membership {
             factory,
             members,
             host,
+            correction: Correction::default(),
             status: watch::Sender::new(Status::Joined(incarnation)),
             reports: watch::Sender::default(),
             nudge: Arc::default(),
@@ -163,6 +166,23 @@ impl Membership {
     #[must_use]
     pub fn trust(&self) -> TrustHandle {
         self.inner.lock().trust.clone()
+    }
+
+    /// The host with a calendar that agrees with the cluster's: where most clocks, the database's
+    /// included, are far away from that of this machine, it follows them.
+    #[must_use]
+    pub fn host(&self) -> Arc<dyn Host> {
+        Arc::new(Corrected {
+            host: self.inner.host.clone(),
+            by: self.inner.correction.clone(),
+        })
+    }
+
+    /// How often the store was reached anew: see
+    /// [`Members::openings`](flux_core::ports::members::Members::openings).
+    #[must_use]
+    pub fn openings(&self) -> u64 {
+        self.inner.members.openings()
     }
 
     /// Follows where the engine stands in the cluster.
@@ -281,6 +301,7 @@ impl Inner {
             self.members.clone(),
             self.host.clone(),
             trust.clone(),
+            self.correction.clone(),
         );
         let mut session = self.lock();
         self.status.send_replace(Status::Joined(incarnation));

@@ -8,7 +8,8 @@ use super::Timestamp;
 /// How far an engine's calendar is ahead of the database's; behind it, when negative.
 ///
 /// Measured at a heartbeat, so the time that the heartbeat was on its way is part of it: as if the
-/// engine were behind. It is shown to people. Nothing is judged by it.
+/// engine were behind. It is shown to people, and corrects the calendar of an engine whose clock is
+/// the odd one. Nobody's life is judged by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ClockOffset(i64);
 
@@ -16,6 +17,9 @@ impl ClockOffset {
     /// Beyond this an offset is worth a warning: no heartbeat that is answered in time takes so
     /// long, and no machine that keeps its time is so wrong.
     pub const NOTABLE: Duration = Duration::from_secs(2);
+
+    /// Beyond this an engine whose clock differs from most others' does not go by it.
+    pub const ODD: Duration = Duration::from_secs(30);
 
     /// The difference of two clocks that were read at about the same time.
     #[must_use]
@@ -27,6 +31,24 @@ impl ClockOffset {
     #[must_use]
     pub const fn apart(self) -> Duration {
         Duration::from_micros(self.0.unsigned_abs())
+    }
+
+    /// The offset that `micros` microseconds are.
+    #[must_use]
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// In microseconds; negative when the engine is behind.
+    #[must_use]
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// How far this engine's clock is ahead of the `other` one's.
+    #[must_use]
+    pub const fn ahead_of(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
     }
 
     /// Whether it is worth a warning.

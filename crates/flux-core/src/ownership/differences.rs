@@ -1,5 +1,7 @@
 //! What the members of a cluster should agree on, and do not: safe, but not what anybody wants.
 
+use crate::clock::ClockOffset;
+use crate::ids::Incarnation;
 use crate::ports::members::{Member, MemberState};
 
 /// The living members, when they do not all have the same failover time window; else nobody.
@@ -18,6 +20,28 @@ pub fn wrong_clocks(members: &[Member]) -> Vec<&Member> {
     wrong
 }
 
+/// By how much the calendar clock of `me` is to be moved to agree with the cluster's: nothing, unless
+/// most clocks, the database's included, are more than [`ClockOffset::ODD`] away from it. Timers
+/// that it sets and fires would be early or late for everybody else.
+#[must_use]
+pub fn calendar_correction(members: &[Member], me: Incarnation) -> ClockOffset {
+    let living = living(members);
+    let Some(mine) = living.iter().find(|member| member.incarnation == me) else {
+        return ClockOffset::default();
+    };
+    let of_engines = living.iter().map(|member| member.clock_offset);
+    let mut clocks: Vec<_> = of_engines.chain([ClockOffset::default()]).collect();
+    clocks.sort_unstable();
+    let correction = |clock: &ClockOffset| clock.ahead_of(mine.clock_offset);
+    let far = clocks
+        .iter()
+        .filter(|clock| correction(clock).apart() > ClockOffset::ODD);
+    if far.count() * 2 <= clocks.len() {
+        return ClockOffset::default();
+    }
+    correction(&clocks[clocks.len() / 2])
+}
+
 fn living(members: &[Member]) -> Vec<&Member> {
     let living = |member: &&Member| member.state != MemberState::Dead;
     members.iter().filter(living).collect()
@@ -30,8 +54,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::clock::{ClockOffset, Timestamp};
-    use crate::ids::Incarnation;
+    use crate::clock::Timestamp;
 
     fn member(name: &str, window_s: u64, ahead_s: i64) -> Member {
         let engine = Timestamp::from_micros(ahead_s * 1_000_000);
@@ -66,6 +89,42 @@ mod tests {
         assert!(differing_windows(&[]).is_empty());
         members[2].state = MemberState::Dead;
         assert!(differing_windows(&members).is_empty());
+    }
+
+    /// By how much the first of these clocks is corrected; seconds ahead of the database's.
+    fn correction(ahead_s: &[i64]) -> i64 {
+        let members: Vec<_> = (1..)
+            .zip(ahead_s)
+            .map(|(number, ahead)| Member {
+                incarnation: Incarnation::new(Uuid::from_u128(number)),
+                ..member("any", 3, *ahead)
+            })
+            .collect();
+        let me = Incarnation::new(Uuid::from_u128(1));
+        calendar_correction(&members, me).as_micros() / 1_000_000
+    }
+
+    #[test]
+    fn a_clock_is_corrected_if_most_others_are_far_from_it() {
+        assert_eq!(correction(&[0, 3_600]), 0, "the other one's is wrong");
+        assert_eq!(correction(&[3_600, 0]), -3_600);
+        assert_eq!(correction(&[-3_600, 1]), 3_600);
+        assert_eq!(correction(&[31, 0]), -31);
+        assert_eq!(correction(&[30, 0]), 0, "not far enough");
+        assert_eq!(
+            correction(&[3_600]),
+            0,
+            "one of two, and nobody knows which"
+        );
+        assert_eq!(correction(&[3_600, 3_600]), 0, "the database's is wrong");
+        assert_eq!(
+            correction(&[0, 3_600, 3_600, 3_601]),
+            3_600,
+            "so it is here"
+        );
+        assert_eq!(correction(&[3_600, 3_600, 0]), 0, "nobody knows");
+        assert_eq!(correction(&[3_600, -3_600, 0, 0]), -3_600);
+        assert_eq!(correction(&[]), 0);
     }
 
     #[test]

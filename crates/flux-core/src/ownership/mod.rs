@@ -18,7 +18,7 @@ mod observer;
 mod timing;
 mod trust;
 
-pub use differences::{differing_windows, wrong_clocks};
+pub use differences::{calendar_correction, differing_windows, wrong_clocks};
 pub use observer::{Observer, Verdict};
 pub use timing::Timing;
 pub use trust::{Trust, TrustWindow};

@@ -5,4 +5,5 @@
 mod conformance;
 mod harness;
 mod language;
+mod promotion;
 mod recovery;

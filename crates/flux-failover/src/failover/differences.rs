@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use flux_core::clock::ClockOffset;
 use flux_core::ids::Incarnation;
-use flux_core::ownership::differing_windows;
+use flux_core::ownership::{calendar_correction, differing_windows};
 use flux_core::ports::members::Member;
 use tracing::{info, warn};
+
+use crate::calendar::Correction;
 
 /// Offsets about the limit are not told of again and again: the clock is right again below this.
 const RIGHT_AGAIN: Duration = Duration::from_secs(1);
@@ -17,14 +19,16 @@ pub(super) struct Differences {
     me: Incarnation,
     windows: bool,
     clock: bool,
+    correction: Correction,
 }
 
 impl Differences {
-    pub(super) fn new(me: Incarnation) -> Self {
+    pub(super) fn new(me: Incarnation, correction: Correction) -> Self {
         Self {
             me,
             windows: false,
             clock: false,
+            correction,
         }
     }
 
@@ -34,6 +38,24 @@ impl Differences {
         let mut all = members.iter();
         if let Some(me) = all.find(|member| member.incarnation == self.me) {
             self.tell_of_clock(me.clock_offset);
+        }
+        self.correct(calendar_correction(members, self.me));
+    }
+
+    fn correct(&self, by: ClockOffset) {
+        let right = ClockOffset::default();
+        match (self.correction.replace(by) == right, by == right) {
+            (true, false) => warn!(
+                engine.id = %self.me, by_s = by.as_secs_f64(),
+                "most clocks of this cluster are more than {:?} away from the one of this machine: it \
+                 goes by theirs",
+                ClockOffset::ODD
+            ),
+            (false, true) => info!(
+                engine.id = %self.me,
+                "the clock of this machine agrees with the others again: it goes by its own"
+            ),
+            _ => {}
         }
     }
 
@@ -96,7 +118,7 @@ mod tests {
     #[tokio::test]
     async fn windows_are_told_of_until_they_are_the_same() {
         let mut all = members(&[3, 3, 9]).await;
-        let mut differences = Differences::new(all[0].incarnation);
+        let mut differences = Differences::new(all[0].incarnation, Correction::default());
         differences.tell(&all);
         assert!(differences.windows);
         all[2].state = MemberState::Dead;
@@ -107,7 +129,8 @@ mod tests {
     #[tokio::test]
     async fn an_engine_tells_of_its_own_clock_until_it_is_right() {
         let mut all = members(&[3, 3]).await;
-        let mut differences = Differences::new(all[0].incarnation);
+        let correction = Correction::default();
+        let mut differences = Differences::new(all[0].incarnation, correction.clone());
         let mut told = |me_ms: i64, other_ms: i64| {
             let offset = |ms| {
                 let engine = Timestamp::from_micros(ms * 1_000);
@@ -126,5 +149,15 @@ mod tests {
         assert!(told(1_500, 0), "neither wrong enough nor right");
         assert!(!told(-1_000, 0));
         assert!(!told(1_500, 0));
+        assert!(told(31_000, 0));
+        assert_eq!(
+            correction.replace(ClockOffset::default()).to_string(),
+            "-31.0 s"
+        );
+        assert!(told(29_000, 0));
+        assert_eq!(
+            correction.replace(ClockOffset::default()),
+            ClockOffset::default()
+        );
     }
 }

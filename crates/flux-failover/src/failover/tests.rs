@@ -30,7 +30,9 @@ async fn observing() -> Observing {
     let timing = Timing::of(WINDOW);
     let trust = TrustHandle::new(timing, clock.clone());
     let host = Arc::new(Staged(clock.clone()));
-    let failover = Failover::new(me, timing, 5, store.clone(), host, trust.clone());
+    let members = store.clone();
+    let correction = Correction::default();
+    let failover = Failover::new(me, timing, 5, members, host, trust.clone(), correction);
     Observing {
         store,
         clock,
