@@ -57,25 +57,33 @@ pub(crate) const LOCK_MEMBER: &str = "SELECT state FROM member WHERE incarnation
 /// Keeps other engines from joining until the end of the transaction.
 pub(crate) const LOCK_CLUSTER: &str = "SELECT id FROM cluster FOR NO KEY UPDATE";
 
-/// Runs, in an order that all engines keep. Value: array of runs.
+/// A run, waiting for whoever has it. Value: run.
+pub(crate) const LOCK_RUN: &str = "SELECT id FROM run WHERE id = ? FOR NO KEY UPDATE";
+
+/// Those of these runs that nobody else has. Value: array of runs.
 pub(crate) const LOCK_RUNS: &str = "\
-    SELECT 1 FROM run WHERE id = ANY(?) ORDER BY id FOR NO KEY UPDATE";
+    SELECT id FROM run WHERE id = ANY(?) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED";
 
-/// Branches, in an order that all engines keep. Value: array of branches.
+/// Those of these branches that nobody else has. Value: array of branches.
 pub(crate) const LOCK_BRANCHES: &str = "\
-    SELECT 1 FROM branch WHERE id = ANY(?) ORDER BY id FOR NO KEY UPDATE";
+    SELECT id FROM branch WHERE id = ANY(?) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED";
 
-/// The runs whose branch waits for the end of one of these. Value: array of runs.
+/// Those of these runs that there are. Value: array of runs.
+pub(crate) const RUNS: &str = "SELECT id FROM run WHERE id = ANY(?)";
+
+/// Those of these branches that there are. Value: array of branches.
+pub(crate) const BRANCHES: &str = "SELECT id FROM branch WHERE id = ANY(?)";
+
+/// Runs, each with the run whose branch waits for its end. Value: array of runs.
 pub(crate) const WAITING_RUNS: &str = "\
-    SELECT branch.run_id FROM run JOIN branch ON branch.id = run.parent_branch \
+    SELECT run.id, branch.run_id FROM run JOIN branch ON branch.id = run.parent_branch \
     WHERE run.id = ANY(?) AND run.attached = 1";
 
-/// The runs that listen to one of these types. Value: array of types.
-pub(crate) const LISTENING_RUNS: &str =
-    "SELECT DISTINCT run_id FROM subscription WHERE kind = ANY(?)";
+/// Types, each with a run that listens to it. Value: array of types.
+pub(crate) const LISTENING_RUNS: &str = "SELECT kind, run_id FROM subscription WHERE kind = ANY(?)";
 
-/// Runs of these branches. Value: array of branches.
-pub(crate) const RUNS_OF_BRANCHES: &str = "SELECT DISTINCT run_id FROM branch WHERE id = ANY(?)";
+/// Branches, each with its run. Value: array of branches.
+pub(crate) const RUNS_OF_BRANCHES: &str = "SELECT id, run_id FROM branch WHERE id = ANY(?)";
 
 /// Runs with a branch that fails when it loses this engine, too. Values: engine, limit.
 pub(crate) const POISONED_RUNS: &str =

@@ -2,10 +2,12 @@
 //!
 //! A *tick* takes all requests that have come since the last one, applies them in one transaction,
 //! commits, and answers. While it is in flight the next tick fills: nobody waits for a timer, and
-//! a request that comes alone is committed at once.
+//! a request that comes alone is committed at once. One whose rows somebody else has locked goes
+//! with a later tick, and delays nobody.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use flux_core::clock::Timestamp;
 use flux_core::ids::{BranchId, Incarnation, RunId};
@@ -30,8 +32,14 @@ use crate::stats::Stats;
 /// Requests in one transaction.
 const TICK: usize = 1_000;
 
-/// Times a tick is tried while others are in its way; each waits for their lock a while.
+/// Times a tick is tried while others are in its way.
 const TRIES: u32 = 3;
+
+/// How long a request waits for rows that somebody else has locked.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How soon and how late such a request is tried again, when nothing else is to be done.
+const AGAIN: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
 
 /// A change to make; applied again as it is when its transaction was rolled back. What engines ask
 /// for all the time travels along: readers are for people, and rest when nobody looks.
@@ -95,6 +103,15 @@ struct Counters {
 struct Request {
     write: Write,
     answer: oneshot::Sender<Result<Answer, Error>>,
+    /// Since when it waits for rows that somebody else has locked.
+    locked_since: Option<Instant>,
+}
+
+impl Request {
+    fn answer(self, answer: Result<Answer, Error>) {
+        // Whoever asked may have gone; what was stored stays.
+        let _asker = self.answer.send(answer);
+    }
 }
 
 /// A handle; the thread ends with the last one.
@@ -122,7 +139,11 @@ impl Writer {
         let (answer, answered) = oneshot::channel();
         let gone = || Error::Unavailable("the store's writer has ended".to_owned());
         self.requests
-            .send(Request { write, answer })
+            .send(Request {
+                write,
+                answer,
+                locked_since: None,
+            })
             .map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
@@ -145,48 +166,57 @@ struct Thread {
 impl Thread {
     async fn run(mut self, mut requests: UnboundedReceiver<Request>) {
         let mut tick = Vec::new();
-        while requests.recv_many(&mut tick, TICK).await > 0 {
-            self.tick(std::mem::take(&mut tick)).await;
+        while next(&mut requests, &mut tick).await {
+            tick = self.tick(std::mem::take(&mut tick)).await;
         }
     }
 
-    async fn tick(&mut self, tick: Vec<Request>) {
+    /// Answers all of them but those that it returns: somebody else has locked what they need.
+    async fn tick(&mut self, tick: Vec<Request>) -> Vec<Request> {
         let size = tick.len() as u64;
         self.counters.ticks.fetch_add(1, Ordering::Relaxed);
         self.counters.requests.fetch_add(size, Ordering::Relaxed);
         self.counters.largest.fetch_max(size, Ordering::Relaxed);
+        let mut locked = Vec::new();
         match self.apply(&tick).await {
             Ok(answers) => {
                 for (request, answer) in tick.into_iter().zip(answers) {
-                    // Whoever asked may have gone; what was stored stays.
-                    let _asker = request.answer.send(Ok(answer));
+                    match answer {
+                        Some(answer) => request.answer(Ok(answer)),
+                        None => locked.extend(patient(request)),
+                    }
                 }
             }
             // One of them is at fault: each goes alone, so that the others do not suffer.
             Err(fail) if is_of_one(&fail) && tick.len() > 1 => {
                 for request in tick {
-                    Box::pin(self.tick(vec![request])).await;
+                    locked.extend(Box::pin(self.tick(vec![request])).await);
                 }
             }
             Err(fail) => {
                 let error = Error::from(fail);
                 for request in tick {
-                    let _asker = request.answer.send(Err(error.clone()));
+                    request.answer(Err(error.clone()));
                 }
             }
         }
+        locked
     }
 
-    /// All in one transaction, or none.
-    async fn apply(&mut self, tick: &[Request]) -> Result<Vec<Answer>, Fail> {
+    /// All in one transaction, or none; without those whose rows somebody else has locked.
+    async fn apply(&mut self, tick: &[Request]) -> Result<Vec<Option<Answer>>, Fail> {
         let mut tries = 0;
         loop {
             tries += 1;
             let used = self.conn.is_some();
             let conn = self.connection().await?;
             let mut committing = false;
+            let every = tries > 1 || tick.iter().any(|request| request.locked_since.is_some());
+            let writes: Vec<&Write> = tick.iter().map(|request| &request.write).collect();
             let result = conn
-                .within_deadline(async |conn| transaction(conn, tick, &mut committing).await)
+                .within_deadline(async |conn| {
+                    transaction(conn, &writes, every, &mut committing).await
+                })
                 .await;
             let Err(fail) = &result else { return result };
             match fail.blame() {
@@ -224,14 +254,40 @@ fn is_of_one(fail: &Fail) -> bool {
     }
 }
 
+/// Fills a tick; false when there is nothing left to do, and never will be.
+async fn next(requests: &mut UnboundedReceiver<Request>, tick: &mut Vec<Request>) -> bool {
+    let Some(since) = tick.iter().filter_map(|request| request.locked_since).min() else {
+        return requests.recv_many(tick, TICK).await > 0;
+    };
+    let pause = (since.elapsed() / 4).clamp(AGAIN.0, AGAIN.1);
+    let more = requests.recv_many(tick, TICK);
+    match tokio::time::timeout(pause, more).await {
+        // Nobody asks any more; those who did have gone.
+        Ok(0) => false,
+        Ok(_) | Err(_) => true,
+    }
+}
+
+/// A request that waits for somebody else, unless it has done so for too long.
+fn patient(mut request: Request) -> Option<Request> {
+    let since = *request.locked_since.get_or_insert_with(Instant::now);
+    if since.elapsed() < PATIENCE {
+        return Some(request);
+    }
+    let text = format!("another session has locked its rows for {PATIENCE:?}");
+    request.answer(Err(Error::Unavailable(text)));
+    None
+}
+
 /// `committing` becomes true when the outcome is no longer ours to decide.
 async fn transaction(
     conn: &mut Conn,
-    tick: &[Request],
+    writes: &[&Write],
+    every: bool,
     committing: &mut bool,
-) -> Result<Vec<Answer>, Fail> {
+) -> Result<Vec<Option<Answer>>, Fail> {
     conn.begin().await?;
-    match all(conn, tick, committing).await {
+    match all(conn, writes, every, committing).await {
         Ok(answers) => Ok(answers),
         Err(fail) if fail.blame() == Blame::Connection => Err(fail),
         Err(fail) => {
@@ -243,14 +299,17 @@ async fn transaction(
 
 async fn all(
     conn: &mut Conn,
-    tick: &[Request],
+    writes: &[&Write],
+    every: bool,
     committing: &mut bool,
-) -> Result<Vec<Answer>, Fail> {
-    let writes: Vec<&Write> = tick.iter().map(|request| &request.write).collect();
-    lock::rows(conn, writes.iter().copied()).await?;
-    let mut answers = Vec::with_capacity(tick.len());
-    let together = batch::apply(conn, &writes).await?;
-    for (write, answer) in writes.into_iter().zip(together) {
+) -> Result<Vec<Option<Answer>>, Fail> {
+    let is_free = lock::rows(conn, writes, every).await?;
+    let free: Vec<&Write> = (writes.iter().zip(&is_free))
+        .filter_map(|(write, is_free)| is_free.then_some(*write))
+        .collect();
+    let together = batch::apply(conn, &free).await?;
+    let mut answers = Vec::with_capacity(free.len());
+    for (write, answer) in free.into_iter().zip(together) {
         answers.push(match answer {
             Some(answer) => answer,
             None => one(conn, write).await?,
@@ -258,7 +317,9 @@ async fn all(
     }
     *committing = true;
     conn.commit().await?;
-    Ok(answers)
+    let mut answers = answers.into_iter();
+    let answer = |is_free: bool| if is_free { answers.next() } else { None };
+    Ok(is_free.into_iter().map(answer).collect())
 }
 
 async fn one(conn: &mut Conn, write: &Write) -> Result<Answer, Fail> {

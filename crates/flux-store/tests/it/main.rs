@@ -3,6 +3,7 @@
 mod busy;
 mod connect;
 mod differential;
+mod locked;
 mod opening;
 mod postgres;
 mod postgres_opening;
