@@ -21,8 +21,9 @@ use crate::trust::TrustHandle;
 mod differences;
 
 /// How many branches one transaction of the store frees: enough to be quick, few enough not to
-/// keep others from writing for long.
-const BATCH: u32 = 1_000;
+/// keep others from writing for long. Half as many after each failure: perhaps a slow store had no
+/// time for so many.
+const BATCH: std::ops::RangeInclusive<u32> = 10..=1_000;
 
 /// What one pass has found and done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub struct Failover {
     differences: Differences,
     /// Of the store, when it was last observed.
     openings: u64,
+    /// How many branches to free at a time.
+    batch: u32,
 }
 
 impl Failover {
@@ -84,6 +87,7 @@ impl Failover {
             suspects: BTreeSet::new(),
             differences: Differences::new(me, correction),
             openings: 0,
+            batch: *BATCH.end(),
         }
     }
 
@@ -156,7 +160,7 @@ impl Failover {
         answer.unwrap_or_else(|| Err(Error::Unavailable("no answer in time".to_owned())))
     }
 
-    async fn execute(&self, verdict: Verdict, report: &mut Report) -> Result<(), Error> {
+    async fn execute(&mut self, verdict: Verdict, report: &mut Report) -> Result<(), Error> {
         match verdict {
             Verdict::Suspect { .. } => Ok(()),
             Verdict::TakeOver { who } => self.take_over(who, report).await,
@@ -196,13 +200,15 @@ impl Failover {
         Ok(done)
     }
 
-    async fn take_over(&self, dead: Incarnation, report: &mut Report) -> Result<(), Error> {
+    async fn take_over(&mut self, dead: Incarnation, report: &mut Report) -> Result<(), Error> {
         while self.trust.state() == Trust::Full {
             let (me, now) = (self.me, self.host.now());
             let freed = self
                 .members
-                .take_over(dead, me, BATCH, self.poison_limit, now)
-                .await?;
+                .take_over(dead, me, self.batch, self.poison_limit, now)
+                .await
+                .inspect_err(|_| self.batch = (self.batch / 2).max(*BATCH.start()))?;
+            self.batch = (self.batch * 2).min(*BATCH.end());
             if freed.is_empty() {
                 break;
             }

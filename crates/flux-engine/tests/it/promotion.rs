@@ -11,7 +11,7 @@ use flux_core::ports::branches::{
 use flux_core::ports::members::{Joined, Member, Members, NewMember, Takeover};
 use flux_core::ports::runs::Runs;
 use flux_store::{SqliteStore, Store};
-use flux_testkit::wait_until_async;
+use flux_testkit::{wait_until, wait_until_async};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -102,10 +102,11 @@ impl Members for Connections {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_action_starts_before_the_new_primary_says_whose_the_branch_is() {
     let house = House::new();
-    let (go, second) = (house.path("go"), house.path("second"));
+    let [began, go, second] = ["began", "go", "second"].map(|name| house.path(name));
     let body = format!(
-        "do:\n  - first: {{ run: {{ shell: {{ command: 'until test -e {}; do sleep 0.05; done' }} }} }}\n  \
+        "do:\n  - first: {{ run: {{ shell: {{ command: 'touch {}; until test -e {}; do sleep 0.05; done' }} }} }}\n  \
          - second: {{ run: {{ shell: {{ command: 'touch {}' }} }} }}\n",
+        began.display(),
         go.display(),
         second.display()
     );
@@ -123,10 +124,7 @@ async fn no_action_starts_before_the_new_primary_says_whose_the_branch_is() {
     stores.members = Arc::new(move || -> Arc<dyn Members> { members.clone() });
     stores.branches = connections;
     let engine = house.engine_on(house.config("former"), stores).await;
-    wait_until_async("it is claimed", PATIENCE, async || {
-        house.store.branches(run).await.unwrap()[0].owner.is_some()
-    })
-    .await;
+    wait_until("the first action has begun", PATIENCE, || began.exists());
     promote.send(true).unwrap();
     std::fs::write(go, "").unwrap();
     wait_until_async("the first action is committed", PATIENCE, async || {

@@ -155,6 +155,15 @@ pub(super) async fn migrate(conn: &mut Conn, name: &str) -> Result<Schema, Fail>
     Ok(found)
 }
 
+/// Looks first, which must be answered in time; a migration of large tables may take what it takes.
+async fn up_to_date(conn: &mut Conn, name: &str) -> Result<Schema, Fail> {
+    let found = conn.look(async |conn| schema(conn, name).await).await?;
+    match found.pending.is_empty() || found.unknown().is_some() {
+        true => Ok(found),
+        false => migrate_with_patience(conn, name).await,
+    }
+}
+
 /// Others that start at the same moment, or a lock of somebody else, may be in the way for longer
 /// than one statement waits.
 async fn migrate_with_patience(conn: &mut Conn, name: &str) -> Result<Schema, Fail> {
@@ -191,7 +200,7 @@ pub(super) async fn open(address: &Address, opener: &mut Opener) -> Result<(), O
     }
     let mut conn = opener.wrap(connected);
     let name = address.schema();
-    let found = migrate_with_patience(&mut conn, name).await;
+    let found = up_to_date(&mut conn, name).await;
     let found = found.map_err(|fail| failed(address, fail))?;
     match found.unknown() {
         Some(unknown) => Err(OpenError::Newer {

@@ -26,7 +26,7 @@ async fn who_waits_for_a_locked_run_delays_nobody_else() {
     let address = address();
     let store = PostgresStore::open(&address, &PostgresOptions::default()).await;
     let store = Arc::new(store.expect("it opens"));
-    let connected = tokio_postgres::connect(&Server::shared().url(), NoTls).await;
+    let connected = tokio_postgres::connect(Server::shared().url(), NoTls).await;
     let (other, driver) = connected.expect("it connects");
     tokio::spawn(driver);
     let schema = address.schema();
