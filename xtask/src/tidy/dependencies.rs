@@ -44,6 +44,11 @@ const TABLE: &[Allowed] = &[
         never: &["clap*"],
     },
     Allowed {
+        name: "flux-proto",
+        ours: &[],
+        never: &["tokio", "reqwest", "clap*"],
+    },
+    Allowed {
         name: "flux-testkit",
         ours: &[
             "flux-core",
