@@ -366,6 +366,7 @@ impl Worker {
             commit_no,
             woke,
             cancelled,
+            paused,
         } = committed
         else {
             tracing::warn!(
@@ -390,7 +391,9 @@ impl Worker {
         }
         self.tell_committed(&commit);
         match commit.then {
-            Then::Run if self.stop.wanted().is_some() => Err(self.release(ReleaseTo::Ready).await),
+            Then::Run if paused || self.stop.wanted().is_some() => {
+                Err(self.release(ReleaseTo::Ready).await)
+            }
             Then::Run => Ok(Event::Saved),
             Then::Wait(_) | Then::End { .. } => Err(Gone),
         }

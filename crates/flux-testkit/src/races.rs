@@ -5,9 +5,9 @@
 //! or a cancellation sooner or later.
 
 use flux_core::branch::{BranchState, RunState};
-use flux_core::ids::{Incarnation, RunId};
-use flux_core::ports::branches::{Claimed, JoinWake, Then, Wait};
-use flux_core::ports::operations::{Operated, Operations};
+use flux_core::ids::Incarnation;
+use flux_core::ports::branches::{Claimed, Committed, JoinWake, Release, ReleaseTo, Then, Wait};
+use flux_core::ports::operations::{Change, Operated, Operations};
 use futures_util::future::{join, join_all};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,6 +25,11 @@ impl Opening {
     /// Of one store.
     pub fn new(ports: Ports, operations: Arc<dyn Operations>) -> Opening {
         Opening { ports, operations }
+    }
+
+    async fn change(&self, run: u32, change: Change) -> Operated {
+        let changed = self.operations.change(run_id(run), change, at(30)).await;
+        changed.expect("it is answered")
     }
 }
 
@@ -157,7 +162,7 @@ pub async fn nothing_survives_a_cancellation(openings: Openings) {
             ..Wait::default()
         };
         let split = commit(&parent, Then::Wait(wait));
-        let cancel = cancel(&openings[1], run_id(number));
+        let cancel = openings[1].change(number, Change::Cancel);
         let (_, cancelled) = join(openings[0].commit(split), cancel).await;
         assert_eq!(cancelled, Operated::Done, "round {round}");
         let record = openings[0].run(number).await;
@@ -182,6 +187,93 @@ pub async fn the_last_place_is_taken_once(openings: Openings) {
     let joined = join_all(joins).await;
     let in_time = joined.iter().filter(|joined| **joined == Joined::Yes);
     assert_eq!(in_time.count(), 1);
+}
+
+/// What one engine is asked takes effect on a run of another one at its next commit.
+pub async fn a_pause_stops_the_owner_at_its_next_commit(openings: Openings) {
+    let (owner, number) = (begin(&openings).await, 1);
+    let [here, there] = [&openings[0], &openings[1]];
+    here.submit(vec![run(number)]).await;
+    let mut claimed = take(here, owner, number).await;
+    assert_eq!(there.change(number, Change::Pause).await, Operated::Done);
+    let record = here.run(number).await;
+    assert_eq!(record.state, RunState::Running, "until the next commit");
+    let committed = here.commit(commit(&claimed, Then::Run)).await;
+    assert!(
+        matches!(committed, Committed::Yes { paused: true, .. }),
+        "{committed:?}"
+    );
+    claimed.fence.commit_no = claimed.fence.commit_no.next();
+    let release = Release {
+        branch: claimed.branch,
+        fence: claimed.fence,
+        now: at(21),
+        to: ReleaseTo::Ready,
+    };
+    assert_eq!(here.store().release(release).await, Ok(true));
+    assert_eq!(here.run(number).await.state, RunState::Suspended);
+    assert_eq!(here.branch(number, number).await.state, BranchState::Paused);
+    assert!(here.claims(owner, 10, 99).await.branches.is_empty());
+    for _again in 0..2 {
+        assert_eq!(there.change(number, Change::Resume).await, Operated::Done);
+    }
+    here.goes_on(take(here, owner, number).await).await;
+}
+
+/// A paused branch is woken like any other, and stays until the end of the pause.
+pub async fn what_wakes_while_it_is_paused_goes_on_afterwards(openings: Openings) {
+    let (owner, number) = (begin(&openings).await, 1);
+    let [here, there] = [&openings[0], &openings[1]];
+    here.submit(vec![listening(number, None)]).await;
+    let claimed = take(here, owner, number).await;
+    let wait = Wait {
+        signals_after: Some(0),
+        due_at: Some(at(40)),
+        ..Wait::default()
+    };
+    here.stored(commit(&claimed, waits(wait))).await;
+    assert_eq!(there.change(number, Change::Pause).await, Operated::Done);
+    here.signal(number, event("a", "kind")).await;
+    assert_eq!(here.run(number).await.state, RunState::Suspended);
+    assert!(here.claims(owner, 10, 99).await.branches.is_empty());
+    assert_eq!(there.change(number, Change::Resume).await, Operated::Done);
+    assert_eq!(take(here, owner, number).await.signals.len(), 1);
+}
+
+/// What waits for a time is due at once.
+pub async fn an_expedited_run_waits_for_no_time(openings: Openings) {
+    let (owner, number) = (begin(&openings).await, 1);
+    let [here, there] = [&openings[0], &openings[1]];
+    here.submit(vec![run(number)]).await;
+    let claimed = take(here, owner, number).await;
+    let wait = Wait {
+        due_at: Some(at(600)),
+        ..Wait::default()
+    };
+    here.stored(commit(&claimed, waits(wait))).await;
+    assert!(here.claims(owner, 10, 31).await.branches.is_empty());
+    assert_eq!(there.change(number, Change::Expedite).await, Operated::Done);
+    assert_eq!(here.claims(owner, 10, 31).await.branches.len(), 1);
+}
+
+/// A run that goes on is not removed, and one that has ended is, with all that was kept for it.
+pub async fn only_what_has_ended_is_removed(openings: Openings) {
+    let (owner, number) = (begin(&openings).await, 1);
+    let [here, there] = [&openings[0], &openings[1]];
+    here.submit(vec![run(number)]).await;
+    let claimed = take(here, owner, number).await;
+    let refused = Operated::Illegal(RunState::Running);
+    assert_eq!(there.change(number, Change::Remove).await, refused);
+    here.stored(commit(&claimed, ends(completed()))).await;
+    let ended = Operated::Illegal(RunState::Completed);
+    assert_eq!(there.change(number, Change::Pause).await, ended);
+    assert_eq!(there.change(number, Change::Remove).await, Operated::Done);
+    assert_eq!(here.store().run(run_id(number)).await, Ok(None));
+    assert_eq!(here.store().history(run_id(number)).await, Ok(Vec::new()));
+    assert_eq!(
+        there.change(number, Change::Remove).await,
+        Operated::NotFound
+    );
 }
 
 async fn begin(openings: &Openings) -> Incarnation {
@@ -210,11 +302,6 @@ async fn end_all(openings: &Openings, branches: &[Claimed]) {
     join_all(ended).await;
 }
 
-async fn cancel(opening: &Opening, run: RunId) -> Operated {
-    let cancelled = opening.operations.cancel(run, at(30)).await;
-    cancelled.expect("it is answered")
-}
-
 /// Makes a test of each race; `$openings` is an `async fn` that opens a new database several times.
 #[macro_export]
 macro_rules! race_suite {
@@ -225,6 +312,10 @@ macro_rules! race_suite {
             a_branch_is_claimed_once,
             nothing_survives_a_cancellation,
             the_last_place_is_taken_once,
+            a_pause_stops_the_owner_at_its_next_commit,
+            what_wakes_while_it_is_paused_goes_on_afterwards,
+            an_expedited_run_waits_for_no_time,
+            only_what_has_ended_is_removed,
         );
     };
     (@tests $openings:ident, $($case:ident,)*) => {

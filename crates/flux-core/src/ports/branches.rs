@@ -180,6 +180,8 @@ pub enum Committed {
         woke: bool,
         /// Branches cancelled with it, which some engine may be running.
         cancelled: Vec<BranchId>,
+        /// The run is paused: the branch is to be given back now.
+        paused: bool,
     },
     /// Another owner, epoch or commit point: stop, discard, tell nobody.
     Fenced,

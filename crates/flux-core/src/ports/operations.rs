@@ -1,4 +1,4 @@
-//! What operators need of the store: end runs, send them back, remove old ones.
+//! What operators need of the store: hold runs back, end them, send them back, remove old ones.
 
 use super::Error;
 use crate::branch::RunState;
@@ -17,6 +17,22 @@ pub struct Recovery {
     pub at: Timestamp,
 }
 
+/// What is to be done with a run. Doing it again changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// End it, with everything that it started and waits for.
+    Cancel,
+    /// Hold it back: what is ready or waits stays, what runs stops at its next commit point. Child
+    /// runs go on.
+    Pause,
+    /// Let it go on after a pause.
+    Resume,
+    /// Make due now what waits for a time.
+    Expedite,
+    /// Forget it and its history, once it has ended.
+    Remove,
+}
+
 /// Answer to an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operated {
@@ -26,7 +42,7 @@ pub enum Operated {
     NotFound,
     /// Not possible in this state.
     Illegal(RunState),
-    /// A sub-workflow: the run that waited for it was told how it ended, and has gone on.
+    /// A sub-workflow: the run that waits for it was told how it ended, or is to be.
     Child,
 }
 
@@ -34,8 +50,8 @@ pub enum Operated {
 /// fenced, and notices soon.
 #[async_trait]
 pub trait Operations: Send + Sync {
-    /// Cancels a run with everything that it started and waits for.
-    async fn cancel(&self, run: RunId, now: Timestamp) -> Result<Operated, Error>;
+    /// Changes a run. [`Operated::Child`]: an open run waits for the end of this one, or did.
+    async fn change(&self, run: RunId, change: Change, now: Timestamp) -> Result<Operated, Error>;
 
     /// Sends a faulted run back to its last commit point.
     async fn recover(&self, recovery: Recovery) -> Result<Operated, Error>;

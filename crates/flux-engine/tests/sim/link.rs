@@ -162,6 +162,7 @@ impl Link {
                 commit_no,
                 woke: true,
                 cancelled: Vec::new(),
+                paused: false,
             };
             self.sim.witness().committed(&commit, &answer);
             return Ok(answer);

@@ -96,7 +96,7 @@ impl Need {
         match write {
             Write::Commit(commit) => need.add_commit(commit),
             Write::Release(release) => need.add_release(release),
-            Write::Signal(run, ..) | Write::Cancel(run, _) => need.end(run.uuid()),
+            Write::Signal(run, ..) | Write::Change(run, ..) => need.end(run.uuid()),
             Write::Recover(recovery) => need.runs.push(recovery.run.uuid()),
             Write::TakeOver {
                 dead, poison_limit, ..

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use flux_core::branch::RunState;
 
 use super::queries::{
-    branches, cancel, claim, commit, definitions, end, history, members, release, runs, signal,
-    submit, takeover, wait,
+    branches, cancel, claim, commit, definitions, end, history, members, operations, release, runs,
+    signal, submit, takeover, wait,
 };
 
 /// Tables that grow with the work: none may be read from one end to the other.
@@ -53,6 +53,10 @@ pub(crate) fn statements() -> BTreeMap<&'static str, String> {
         ("forget arrivals", cancel::FORGET_ARRIVALS),
         ("release", release::RELEASE),
         ("release ready", release::RELEASE_READY),
+        ("pause", operations::PAUSE),
+        ("resume", operations::RESUME),
+        ("expedite", operations::EXPEDITE),
+        ("needed", operations::NEEDED),
         ("owned", branches::OWNED),
         ("branches of run", branches::OF_RUN),
         ("history of run", history::OF_RUN),

@@ -15,7 +15,7 @@ use flux_core::ports::definitions::{
     DefinitionRecord, Definitions, Firing, NewDefinition, ScheduleRecord,
 };
 use flux_core::ports::members::{Joined, Member, Members, NewMember, Takeover};
-use flux_core::ports::operations::{Operated, Operations, Recovery};
+use flux_core::ports::operations::{Change, Operated, Operations, Recovery};
 use flux_core::ports::runs::{
     BranchRecord, Event, FailoverRecord, HistoryRecord, NewRun, RunFilter, RunRecord, Runs,
     Signalled, Submitted, TakeoverRecord,
@@ -151,8 +151,8 @@ impl Runs for Store {
 
 #[async_trait]
 impl Operations for Store {
-    async fn cancel(&self, run: RunId, now: Timestamp) -> Result<Operated, Error> {
-        match self.writer.write(Write::Cancel(run, now)).await? {
+    async fn change(&self, run: RunId, change: Change, now: Timestamp) -> Result<Operated, Error> {
+        match self.writer.write(Write::Change(run, change, now)).await? {
             Answer::Operated(operated) => Ok(operated),
             _ => unexpected(),
         }

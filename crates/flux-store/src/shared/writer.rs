@@ -15,7 +15,7 @@ use flux_core::ports::Error;
 use flux_core::ports::branches::{ClaimRequest, Claims, Commit, Committed, Fence, Release};
 use flux_core::ports::definitions::{Firing, NewDefinition, ScheduleRecord};
 use flux_core::ports::members::{Joined, Member, NewMember, Takeover};
-use flux_core::ports::operations::{Operated, Recovery};
+use flux_core::ports::operations::{Change, Operated, Recovery};
 use flux_core::ports::runs::{Event, NewRun, Signalled, Submitted};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
@@ -69,7 +69,7 @@ pub(crate) enum Write {
         poison_limit: u32,
         now: Timestamp,
     },
-    Cancel(RunId, Timestamp),
+    Change(RunId, Change, Timestamp),
     Recover(Recovery),
     Prune(Timestamp, u32),
     Drain(Incarnation),
@@ -342,7 +342,7 @@ async fn one(conn: &mut Conn, write: &Write) -> Result<Answer, Fail> {
             Answer::Done
         }
         Write::Fire(firing) => Answer::Yes(definitions::fire(conn, firing).await?),
-        Write::Cancel(..) | Write::Recover(_) | Write::Prune(..) => {
+        Write::Change(..) | Write::Recover(_) | Write::Prune(..) => {
             of_operators(conn, write).await?
         }
         member => of_members(conn, member).await?,
@@ -351,9 +351,9 @@ async fn one(conn: &mut Conn, write: &Write) -> Result<Answer, Fail> {
 
 async fn of_operators(conn: &mut Conn, write: &Write) -> Result<Answer, Fail> {
     Ok(match write {
-        Write::Cancel(run, now) => {
+        Write::Change(run, change, now) => {
             let mut fx = Effects::at(*now);
-            Answer::Operated(operations::cancel(conn, &mut fx, *run).await?)
+            Answer::Operated(operations::change(conn, &mut fx, *run, *change).await?)
         }
         Write::Recover(recovery) => Answer::Operated(operations::recover(conn, recovery).await?),
         Write::Prune(before, limit) => Answer::Pruned(prune::prune(conn, *before, *limit).await?),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use flux_core::clock::Timestamp;
 use flux_core::ids::RunId;
-use flux_core::ports::operations::{Operated, Operations};
+use flux_core::ports::operations::{Change, Operated, Operations};
 use flux_store::{PostgresOptions, PostgresStore, Store};
 use flux_testkit::postgres::Server;
 use flux_testkit::{PATIENCE, wait_until_async};
@@ -42,7 +42,11 @@ async fn who_waits_for_a_locked_run_delays_nobody_else() {
     let cancel = |number| {
         let store = store.clone();
         let run = RunId::new(Uuid::from_u128(number));
-        tokio::spawn(async move { store.cancel(run, Timestamp::default()).await })
+        tokio::spawn(async move {
+            store
+                .change(run, Change::Cancel, Timestamp::default())
+                .await
+        })
     };
     let locked = cancel(1);
     wait_until_async("it was tried", PATIENCE, async || store.stats().ticks > 0).await;

@@ -29,6 +29,7 @@ impl State {
                     commit_no,
                     woke: true,
                     cancelled: Vec::new(),
+                    paused: false,
                 },
                 false => Committed::Fenced,
             });
@@ -43,6 +44,7 @@ impl State {
             commit_no,
             woke,
             cancelled,
+            paused: false,
         })
     }
 

@@ -156,8 +156,9 @@ impl Ports {
                 commit_no,
                 woke,
                 mut cancelled,
+                paused,
             } => {
-                assert_eq!(commit_no, next);
+                assert_eq!((commit_no, paused), (next, false));
                 cancelled.sort();
                 (woke, cancelled)
             }

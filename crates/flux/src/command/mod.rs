@@ -1,7 +1,7 @@
 //! The commands; this file only dispatches.
 
 mod bench;
-mod cancel;
+mod change;
 mod cluster;
 mod config;
 mod db;
@@ -27,6 +27,7 @@ mod workflow;
 use crate::config::{Config, Flags, load};
 use crate::exit::{Failure, NOT_FOUND};
 use flux_core::ids::RunId;
+use flux_core::ports::operations::Change;
 use flux_core::ports::runs::{RunFilter, RunRecord};
 use flux_store::Store;
 
@@ -43,7 +44,30 @@ pub enum Command {
     History(history::Args),
     Why(why::Args),
     Signal(signal::Args),
-    Cancel(cancel::Args),
+    /// Holds runs back
+    ///
+    /// What is ready or waits stays where it is, and what runs stops at its next commit
+    /// point. Sub-workflows are runs of their own, and go on.
+    ///
+    /// Example:
+    ///   flux pause 0193 0194
+    #[command(verbatim_doc_comment)]
+    Pause(change::Args),
+    /// Lets paused runs go on
+    Resume(change::Args),
+    /// Cancels runs, with the branches and sub-workflows that they wait for
+    ///
+    /// An engine that runs one of them is fenced at once, and stops its action within a
+    /// second or so.
+    ///
+    /// Example:
+    ///   flux cancel 0193 0194
+    #[command(verbatim_doc_comment)]
+    Cancel(change::Args),
+    /// Makes due now what waits for a time: timers, retries, time-outs
+    Expedite(change::Args),
+    /// Removes runs that have ended, with their history
+    Remove(change::Args),
     Recover(recover::Args),
     /// Definitions: deploy them, list them
     #[command(subcommand)]
@@ -101,7 +125,11 @@ async fn with_store(command: Command, config: Config) -> Result<(), Failure> {
         Command::History(args) => history::run(&args, &config).await,
         Command::Why(args) => why::run(&args, &config).await,
         Command::Signal(args) => signal::run(&args, &config).await,
-        Command::Cancel(args) => cancel::run(&args, &config).await,
+        Command::Pause(args) => change::run(&args, Change::Pause, &config).await,
+        Command::Resume(args) => change::run(&args, Change::Resume, &config).await,
+        Command::Cancel(args) => change::run(&args, Change::Cancel, &config).await,
+        Command::Expedite(args) => change::run(&args, Change::Expedite, &config).await,
+        Command::Remove(args) => change::run(&args, Change::Remove, &config).await,
         Command::Recover(args) => recover::run(&args, &config).await,
         Command::Workflow(args) => workflow::run(&args, &config).await,
         Command::Schedule(args) => schedule::run(&args, &config).await,

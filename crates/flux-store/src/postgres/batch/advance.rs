@@ -1,7 +1,8 @@
 //! Commits after which the branch goes on with its owner.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
+use diesel::sql_types::Integer;
 use flux_core::ports::branches::{Commit, Committed};
 
 use super::super::conn::Conn;
@@ -23,12 +24,12 @@ pub(crate) const ADVANCE: &str = "\
             signals_after = NULL, join_ok = NULL, join_fault = NULL \
         FROM wanted w WHERE branch.id = ANY(?) AND branch.id = w.id AND branch.owner = w.owner \
             AND branch.epoch = w.epoch AND branch.commit_no = w.commit_no \
-        RETURNING branch.id), \
+        RETURNING branch.id, branch.pool = '!paused' AS paused), \
     kept AS (INSERT INTO history (run_id, branch_id, commit_no, epoch, engine, at, node, events) \
         SELECT w.run_id, w.id, w.commit_no + 1, w.epoch, coalesce((SELECT name FROM member \
             WHERE incarnation = w.owner), ''), w.now, w.node, w.events \
         FROM wanted w JOIN done ON done.id = w.id) \
-    SELECT id FROM done";
+    SELECT id, CAST(paused AS INTEGER) FROM done";
 
 pub(super) async fn all(
     conn: &mut Conn,
@@ -40,7 +41,7 @@ pub(super) async fn all(
     }
     let ids = || commits.iter().map(|(_, c)| c.branch.uuid()).collect();
     let each = || commits.iter().map(|(_, c)| *c);
-    let rows: Vec<(RawId,)> = sql(ADVANCE)
+    let rows: Vec<(RawId, i32)> = sql(ADVANCE)
         .ids(ids())
         .ids(each().map(|c| c.fence.owner.uuid()).collect())
         .ints(each().map(|c| signed(c.fence.epoch.get())).collect())
@@ -52,16 +53,17 @@ pub(super) async fn all(
         .texts(each().map(|c| c.history.as_str()))
         .ints(each().map(|c| c.now.as_micros()).collect())
         .ids(ids())
-        .rows::<(Id,)>()
+        .rows::<(Id, Integer)>()
         .load(conn)
         .await?;
-    let done: HashSet<RawId> = rows.into_iter().map(|(id,)| id).collect();
+    let done: HashMap<RawId, i32> = rows.into_iter().collect();
     for (place, c) in commits {
-        if done.contains(&c.branch.uuid()) {
+        if let Some(paused) = done.get(&c.branch.uuid()) {
             answers[*place] = Some(Answer::Committed(Committed::Yes {
                 commit_no: c.fence.commit_no.next(),
                 woke: false,
                 cancelled: Vec::new(),
+                paused: *paused == 1,
             }));
         }
     }

@@ -159,5 +159,6 @@ async fn settle(
         commit_no: c.fence.commit_no.next(),
         woke: fx.woke,
         cancelled: fx.cancelled,
+        paused: false,
     })
 }

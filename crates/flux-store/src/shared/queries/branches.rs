@@ -12,7 +12,8 @@ use crate::sql::sql;
 
 pub(crate) const OWNED: &str = "SELECT id, epoch, commit_no FROM branch WHERE owner = ?";
 pub(crate) const OF_RUN: &str = "\
-    SELECT id, parent_id, idx, state, owner, \
+    SELECT id, parent_id, idx, \
+        CASE WHEN pool = '!paused' AND state IN (0, 2) THEN 3 ELSE state END, owner, \
         (SELECT name FROM member WHERE incarnation = owner), epoch, commit_no, node, due_at, \
         CAST(signals_after IS NOT NULL AND state = 2 AS INTEGER), \
         CAST(join_ok IS NOT NULL AND state = 2 AS INTEGER), lost, NULL, \

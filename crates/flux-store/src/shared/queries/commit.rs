@@ -22,7 +22,8 @@ pub(crate) const GUARD: &str = "\
     UPDATE branch SET commit_no = commit_no + 1, last_commit = ?, lost = 0, memory = ?, node = ?, \
         updated_at = ?, state = ?, owner = ?, due_at = ?, signals_after = ?, join_ok = ?, \
         join_fault = ? \
-    WHERE id = ? AND owner = ? AND epoch = ? AND commit_no = ?";
+    WHERE id = ? AND owner = ? AND epoch = ? AND commit_no = ? \
+    RETURNING CASE WHEN pool = '!paused' THEN 1 ELSE 0 END";
 pub(crate) const GUARD_END: &str = "\
     DELETE FROM branch WHERE id = ? AND owner = ? AND epoch = ? AND commit_no = ? \
     RETURNING run_id, parent_id, idx, root, created_at, node, memory";
@@ -37,12 +38,19 @@ pub(crate) const INSERT_HISTORY: &str = "\
 pub(crate) async fn commit(conn: &mut Conn, c: &Commit) -> Result<Committed, Fail> {
     let mark = mark(c);
     let mut fx = Effects::at(c.now);
-    let ending = match &c.then {
-        Then::Run => advance(conn, c, mark, None).await?.then_some(None),
-        Then::Wait(wait) => advance(conn, c, mark, Some(wait)).await?.then_some(None),
-        Then::End { outcome, .. } => remove(conn, c, mark, outcome).await?.map(Some),
+    let guarded = match &c.then {
+        Then::Run => advance(conn, c, mark, None)
+            .await?
+            .map(|paused| (None, paused)),
+        Then::Wait(wait) => advance(conn, c, mark, Some(wait))
+            .await?
+            .map(|_| (None, false)),
+        Then::End { outcome, .. } => {
+            let ending = remove(conn, c, mark, outcome).await?;
+            ending.map(|ending| (Some(ending), false))
+        }
     };
-    let Some(ending) = ending else {
+    let Some((ending, paused)) = guarded else {
         return answer_again(conn, c, mark).await;
     };
     insert_history(conn, c).await?;
@@ -77,19 +85,20 @@ pub(crate) async fn commit(conn: &mut Conn, c: &Commit) -> Result<Committed, Fai
         commit_no,
         woke: fx.woke,
         cancelled: fx.cancelled,
+        paused,
     })
 }
 
-/// The guard of a branch that goes on or waits; false when fenced.
+/// The guard of a branch that goes on or waits: whether its run is paused; `None` when fenced.
 async fn advance(
     conn: &mut Conn,
     c: &Commit,
     mark: Uuid,
     wait: Option<&Wait>,
-) -> Result<bool, Fail> {
+) -> Result<Option<bool>, Fail> {
     let join = wait.and_then(|wait| wait.join);
     let owner = c.fence.owner.uuid();
-    let rows = sql(GUARD)
+    let rows: Vec<(i32,)> = sql(GUARD)
         .id(mark)
         .text(&c.memory)
         .text(&c.node)
@@ -104,9 +113,10 @@ async fn advance(
         .id(owner)
         .int(signed(c.fence.epoch.get()))
         .int(signed(c.fence.commit_no.get()))
-        .execute(conn)
+        .rows::<(Integer,)>()
+        .load(conn)
         .await?;
-    Ok(rows == 1)
+    Ok(rows.into_iter().next().map(|(paused,)| paused == 1))
 }
 
 /// The guard of a branch that ends: it leaves the hot table; `None` when fenced.
@@ -173,6 +183,8 @@ async fn answer_again(conn: &mut Conn, c: &Commit, mark: Uuid) -> Result<Committ
             commit_no,
             woke: true,
             cancelled: Vec::new(),
+            // The next commit tells.
+            paused: false,
         },
         _ => Committed::Fenced,
     })

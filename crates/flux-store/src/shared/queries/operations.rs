@@ -1,22 +1,37 @@
-//! What operators do to runs: cancel them, send them back.
+//! What operators do to runs: hold them back, cancel them, send them back, remove them.
+//!
+//! The branches of a paused run are in a pool that no engine claims from. Whatever wakes them makes
+//! them ready there, what they split off is there too, and who runs one is told at its next commit.
 
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use flux_core::ids::RunId;
 use flux_core::ports::Error;
-use flux_core::ports::operations::{Operated, Recovery};
+use flux_core::ports::operations::{Change, Operated, Recovery};
 use flux_core::ports::runs::Outcome;
 use flux_core::walk::Memory;
 use uuid::Uuid;
 
 use super::effects::Effects;
 use super::{Conn, Id, RawId};
-use super::{end, submit};
+use super::{end, prune, runs, submit};
 use crate::codec::At;
 use crate::error::Fail;
 use crate::sql::sql;
 
 pub(crate) const STANDING: &str = "\
     SELECT state, CAST(parent_branch IS NOT NULL AND attached = 1 AS INTEGER) FROM run WHERE id = ?";
+pub(crate) const PAUSE: &str = "UPDATE branch SET pool = '!paused' WHERE run_id = ?";
+pub(crate) const RESUME: &str = "\
+    UPDATE branch SET pool = (SELECT run.pool FROM run WHERE run.id = branch.run_id) \
+    WHERE run_id = ? AND pool = '!paused'";
+pub(crate) const EXPEDITE: &str = "\
+    UPDATE branch SET due_at = ?, updated_at = ? WHERE run_id = ? AND state = 2 AND due_at > ?";
+/// A run that an open one waits for, or did.
+pub(crate) const NEEDED: &str = "\
+    SELECT 1 FROM run WHERE id = ? AND attached = 1 AND ( \
+        EXISTS (SELECT 1 FROM branch WHERE branch.id = run.parent_branch) \
+        OR EXISTS (SELECT 1 FROM ended_branch JOIN run AS open ON open.id = ended_branch.run_id \
+            WHERE ended_branch.id = run.parent_branch AND open.state = 0))";
 pub(crate) const REOPEN: &str =
     "UPDATE run SET state = 0, outcome = NULL, ended_at = NULL WHERE id = ?";
 pub(crate) const EXHUME: &str = "\
@@ -34,20 +49,69 @@ pub(crate) const RECORD: &str = "\
 const OPEN: i32 = 0;
 const FAULTED: i32 = 5;
 
-/// Cancels a run. Its branches leave the table that owners write to: whoever runs one is fenced.
-pub(crate) async fn cancel(
+/// Changes a run, if it is in a state for that.
+pub(crate) async fn change(
     conn: &mut Conn,
     fx: &mut Effects,
     run: RunId,
+    change: Change,
 ) -> Result<Operated, Fail> {
-    match standing(conn, run).await? {
-        None => Ok(Operated::NotFound),
-        Some((OPEN, _)) => {
-            end::end_run(conn, fx, run.uuid(), &Outcome::Cancelled, None).await?;
+    let Some((state, _)) = standing(conn, run).await? else {
+        return Ok(Operated::NotFound);
+    };
+    match (state, change) {
+        (OPEN, Change::Remove) => open(conn, run).await,
+        (_, Change::Remove) => remove(conn, run).await,
+        (OPEN, _) => {
+            change_open(conn, fx, run, change).await?;
             Ok(Operated::Done)
         }
-        Some((state, _)) => illegal(run, state),
+        _ => illegal(run, state),
     }
+}
+
+async fn change_open(
+    conn: &mut Conn,
+    fx: &mut Effects,
+    run: RunId,
+    change: Change,
+) -> Result<(), Fail> {
+    let statement = match change {
+        // Its branches leave the table that owners write to: whoever runs one is fenced.
+        Change::Cancel => {
+            end::end_run(conn, fx, run.uuid(), &Outcome::Cancelled, None).await?;
+            return Ok(());
+        }
+        Change::Pause => sql(PAUSE).id(run.uuid()),
+        Change::Resume => sql(RESUME).id(run.uuid()),
+        Change::Expedite => sql(EXPEDITE)
+            .int(fx.now)
+            .int(fx.now)
+            .id(run.uuid())
+            .int(fx.now),
+        Change::Remove => return Ok(()),
+    };
+    statement.execute(conn).await?;
+    Ok(())
+}
+
+/// Nothing is removed of a run that has not ended.
+async fn open(conn: &mut Conn, run: RunId) -> Result<Operated, Fail> {
+    let shown = runs::run(conn, run).await?;
+    Ok(shown.map_or(Operated::NotFound, |run| Operated::Illegal(run.state)))
+}
+
+async fn remove(conn: &mut Conn, run: RunId) -> Result<Operated, Fail> {
+    let needed: Vec<(i32,)> = sql(NEEDED)
+        .id(run.uuid())
+        .rows::<(Integer,)>()
+        .load(conn)
+        .await?;
+    if !needed.is_empty() {
+        return Ok(Operated::Child);
+    }
+    prune::remove(conn, run.uuid()).await?;
+    Ok(Operated::Done)
 }
 
 /// Sends the branch that failed, and with it its run, back to the commit point before the failure.

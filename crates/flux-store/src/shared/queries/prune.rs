@@ -1,6 +1,7 @@
 //! Removing runs that ended long ago, with everything that is kept for them.
 
 use flux_core::clock::Timestamp;
+use uuid::Uuid;
 
 use super::{Conn, Id, RawId};
 use crate::codec::At;
@@ -41,10 +42,15 @@ pub(crate) async fn prune(conn: &mut Conn, before: Timestamp, limit: u32) -> Res
             table: "run",
             row: &"old",
         };
-        let run = at.id("id", &id)?;
-        for text in REMOVE {
-            sql(text).id(run).execute(conn).await?;
-        }
+        remove(conn, at.id("id", &id)?).await?;
     }
     Ok(count)
+}
+
+/// Removes a run.
+pub(crate) async fn remove(conn: &mut Conn, run: Uuid) -> Result<(), Fail> {
+    for text in REMOVE {
+        sql(text).id(run).execute(conn).await?;
+    }
+    Ok(())
 }

@@ -17,9 +17,11 @@ pub(crate) const SHOWN: &str = "\
         CASE WHEN attached = 1 THEN parent_branch END, pool, priority, seq, \
         CASE WHEN state <> 0 THEN state ELSE (SELECT CASE \
             WHEN count(*) = 0 THEN 1 \
-            WHEN max(epoch) = 0 AND max(commit_no) = 0 THEN 0 \
-            WHEN count(CASE WHEN branch.state IN (0, 1) THEN 1 END) > 0 THEN 1 \
-            WHEN count(CASE WHEN branch.state = 3 THEN 1 END) > 0 THEN 3 \
+            WHEN max(epoch) = 0 AND max(commit_no) = 0 \
+                AND count(CASE WHEN branch.pool = '!paused' THEN 1 END) = 0 THEN 0 \
+            WHEN count(CASE WHEN branch.state = 1 THEN 1 END) > 0 THEN 1 \
+            WHEN count(CASE WHEN branch.pool = '!paused' THEN 1 END) > 0 THEN 3 \
+            WHEN count(CASE WHEN branch.state = 0 THEN 1 END) > 0 THEN 1 \
             ELSE 2 END FROM branch WHERE branch.run_id = run.id) END AS shown \
     FROM run";
 
