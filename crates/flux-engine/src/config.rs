@@ -17,6 +17,8 @@ pub struct Config {
     pub window: Duration,
     /// Branches at a time.
     pub concurrency: u32,
+    /// Where the other engines reach it; `None` without networking.
+    pub address: Option<String>,
     /// Only branches of this pool; `None` is the common pool.
     pub pool: Option<String>,
     /// How often to look for work that others made ready.

@@ -160,6 +160,7 @@ async fn join(
         version: config.version.to_owned(),
         pool: config.pool.clone(),
         concurrency: config.concurrency,
+        address: config.address.clone(),
         max_cluster_size: config.max_cluster_size,
         poison_limit: config.poison_limit,
     };

@@ -42,6 +42,8 @@ pub struct Config {
     pub pool: Option<String>,
     /// How many branches it runs at a time, at most.
     pub concurrency: u32,
+    /// Where the others reach it; `None` without networking.
+    pub address: Option<String>,
     /// How many engines the cluster may have (`MAX_CLUSTER_SIZE`).
     pub max_cluster_size: u32,
     /// How often in a row a branch may lose its engine before it fails.

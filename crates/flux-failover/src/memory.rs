@@ -111,6 +111,7 @@ impl Members for Memory {
             version: m.version,
             pool: m.pool,
             concurrency: m.concurrency,
+            address: m.address,
             running: 0,
         });
         Ok(Joined::Yes)
@@ -211,6 +212,7 @@ pub fn new_member(window: Duration) -> NewMember {
         version: "0".to_owned(),
         pool: None,
         concurrency: 10,
+        address: None,
     }
 }
 

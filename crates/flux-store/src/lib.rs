@@ -33,12 +33,13 @@ use std::sync::Arc;
 
 use flux_core::ports::branches::Branches;
 use flux_core::ports::definitions::Definitions;
+use flux_core::ports::identity::Identity;
 use flux_core::ports::members::Members;
 use flux_core::ports::operations::Operations;
 use flux_core::ports::runs::Runs;
 
 /// A store, whatever its database is.
-pub trait Store: Branches + Runs + Operations + Definitions {
+pub trait Store: Branches + Runs + Operations + Definitions + Identity {
     /// The members port, on a thread and connection of its own.
     fn members(&self) -> Arc<dyn Members>;
 

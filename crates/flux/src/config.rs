@@ -352,6 +352,7 @@ impl Reader<'_> {
             name,
             window: self.duration("failover_time_window", true, "+3m"),
             concurrency: self.number("concurrency_level", 1, 10_000, "10") as u32,
+            address: None,
             pool: None,
             poll: self.duration("poll_interval", true, "+1s"),
             drain_timeout: self.duration("drain_timeout", false, "+30s"),

@@ -73,6 +73,7 @@ mod tests {
             version: String::new(),
             pool: None,
             concurrency: 1,
+            address: None,
             running: 0,
         }
     }

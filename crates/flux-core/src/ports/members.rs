@@ -50,6 +50,8 @@ pub struct Member {
     pub pool: Option<String>,
     /// How many branches it runs at a time, at most.
     pub concurrency: u32,
+    /// Where the others reach it, such as `http://10.0.0.7:7520`; `None` without networking.
+    pub address: Option<String>,
     /// How many branches it owns.
     pub running: u64,
 }
@@ -73,6 +75,8 @@ pub struct NewMember {
     pub pool: Option<String>,
     /// How many branches it runs at a time, at most.
     pub concurrency: u32,
+    /// Where the others reach it, such as `http://10.0.0.7:7520`; `None` without networking.
+    pub address: Option<String>,
 }
 
 /// The answer to an engine that wants to join.

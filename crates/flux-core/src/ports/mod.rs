@@ -3,6 +3,7 @@
 
 pub mod branches;
 pub mod definitions;
+pub mod identity;
 pub mod members;
 pub mod operations;
 pub mod runs;

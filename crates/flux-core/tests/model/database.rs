@@ -257,6 +257,7 @@ impl Database {
                 version: String::new(),
                 pool: None,
                 concurrency: 0,
+                address: None,
                 running: u64::from(running(row)),
             })
             .collect()

@@ -46,6 +46,7 @@ impl House {
             name: name.to_owned(),
             window: Duration::from_secs(3),
             concurrency: 10,
+            address: None,
             pool: None,
             poll: Duration::from_millis(50),
             drain_timeout: Duration::from_secs(10),

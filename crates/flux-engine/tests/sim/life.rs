@@ -347,6 +347,7 @@ impl Life {
             name: self.machines[engine].name.to_string(),
             window: plan.window,
             concurrency: plan.concurrency,
+            address: None,
             pool: None,
             poll: plan.poll,
             drain_timeout: plan.window,

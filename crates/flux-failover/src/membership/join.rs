@@ -42,6 +42,7 @@ pub(super) async fn join(
             version: config.version.clone(),
             pool: config.pool.clone(),
             concurrency: config.concurrency,
+            address: config.address.clone(),
         };
         match answered(host, members.join(me, limit, host.now())).await {
             Ok(Joined::Yes) => {

@@ -16,6 +16,7 @@ fn config(window_ms: u64) -> Config {
         version: "0".to_owned(),
         pool: None,
         concurrency: 10,
+        address: None,
         max_cluster_size: 35,
         poison_limit: 5,
     }

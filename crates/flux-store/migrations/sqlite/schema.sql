@@ -40,7 +40,7 @@ CREATE INDEX branch_ready ON branch (pool, priority, due_at) WHERE state = 0;
 CREATE TABLE cluster (
     id INTEGER PRIMARY KEY NOT NULL CHECK (id = 1),
     cluster_id BLOB NOT NULL CHECK (length(cluster_id) = 16)
-) STRICT;
+, key TEXT NOT NULL DEFAULT '') STRICT;
 CREATE TABLE definition (
     seq INTEGER PRIMARY KEY NOT NULL,
     chart TEXT NOT NULL UNIQUE,
@@ -112,7 +112,7 @@ CREATE TABLE member (
     version TEXT NOT NULL,
     pool TEXT NOT NULL,
     concurrency INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+, address TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
 CREATE TABLE run (
     seq INTEGER PRIMARY KEY NOT NULL,
     id BLOB NOT NULL UNIQUE CHECK (length(id) = 16),

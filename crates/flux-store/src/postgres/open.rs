@@ -69,10 +69,16 @@ impl OpenError {
 }
 
 /// Version and text of every migration, oldest first.
-const MIGRATIONS: [(&str, &str); 1] = [(
-    "0001",
-    include_str!("../../migrations/postgres/0001_first/up.sql"),
-)];
+const MIGRATIONS: [(&str, &str); 2] = [
+    (
+        "0001",
+        include_str!("../../migrations/postgres/0001_first/up.sql"),
+    ),
+    (
+        "0002",
+        include_str!("../../migrations/postgres/0002_network/up.sql"),
+    ),
+];
 
 /// How often the migrations are tried while others are in the way.
 const TRIES: u32 = 5;

@@ -82,6 +82,7 @@ pub(crate) fn statements() -> BTreeMap<&'static str, String> {
         ("fire", definitions::FIRE),
     ];
     all.extend(fixed.map(|(name, text)| (name, text.to_owned())));
+    all.insert("cluster", members::CLUSTER.to_owned());
     all.insert("members", members::members_text());
     all.insert("heartbeat", members::heartbeat_text());
     all.insert("show run", format!("{} WHERE id = ?", runs::SHOWN));

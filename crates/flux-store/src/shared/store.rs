@@ -14,6 +14,7 @@ use flux_core::ports::branches::{
 use flux_core::ports::definitions::{
     DefinitionRecord, Definitions, Firing, NewDefinition, ScheduleRecord,
 };
+use flux_core::ports::identity::{Cluster, Identity};
 use flux_core::ports::members::{Joined, Member, Members, NewMember, Takeover};
 use flux_core::ports::operations::{Change, Operated, Operations, Recovery};
 use flux_core::ports::runs::{
@@ -22,7 +23,7 @@ use flux_core::ports::runs::{
 };
 
 use super::Opener;
-use super::queries::{branches, definitions, history, runs};
+use super::queries::{branches, definitions, history, members, runs};
 use super::reader::Readers;
 use super::writer::{Answer, Write, Writer};
 use crate::stats::Stats;
@@ -214,6 +215,14 @@ impl Definitions for Store {
             Answer::Yes(yes) => Ok(yes),
             _ => unexpected(),
         }
+    }
+}
+
+#[async_trait]
+impl Identity for Store {
+    async fn cluster(&self) -> Result<Cluster, Error> {
+        let cluster = async |conn: &mut super::Conn| members::cluster(conn).await;
+        self.readers.read(cluster).await
     }
 }
 

@@ -37,6 +37,7 @@ impl State {
             version: new.version,
             pool: new.pool,
             concurrency: new.concurrency,
+            address: new.address.clone(),
             running: 0,
         };
         self.members.insert(new.incarnation, member);

@@ -239,6 +239,7 @@ pub(crate) fn member(number: u32) -> NewMember {
         version: "0.1.0".to_owned(),
         pool: None,
         concurrency: 10,
+        address: None,
     }
 }
 

@@ -19,6 +19,7 @@ pub async fn a_member_joins(ports: Ports) {
     let new = NewMember {
         pool: Some("pool".to_owned()),
         concurrency: 7,
+        address: Some("http://host:7520".to_owned()),
         ..member(1)
     };
     let joined = ports.members.join(new.clone(), 1, at(3)).await;
@@ -38,6 +39,7 @@ pub async fn a_member_joins(ports: Ports) {
         version: new.version,
         pool: new.pool,
         concurrency: new.concurrency,
+        address: new.address.clone(),
         running: 0,
     };
     assert_eq!(ports.timeless_members().await, [expected]);

@@ -29,6 +29,7 @@ pub(super) fn member(number: u128, heartbeat_seq: u64) -> Member {
         version: "0".to_owned(),
         pool: None,
         concurrency: 10,
+        address: None,
         running: 1,
     }
 }

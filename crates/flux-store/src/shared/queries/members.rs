@@ -3,6 +3,7 @@
 use diesel::sql_types::{BigInt, Integer, Text};
 use flux_core::clock::{ClockOffset, Timestamp};
 use flux_core::ids::Incarnation;
+use flux_core::ports::identity::Cluster;
 use flux_core::ports::members::{Joined, Member, NewMember};
 use std::time::Duration;
 
@@ -32,11 +33,13 @@ pub(crate) const LEAVE: &str = "\
     DELETE FROM member WHERE incarnation = ? AND NOT EXISTS \
         (SELECT 1 FROM branch WHERE branch.owner = member.incarnation)";
 
+pub(crate) const CLUSTER: &str = "SELECT cluster_id, key FROM cluster";
+
 pub(crate) fn insert_text() -> String {
     format!(
         "INSERT INTO member (incarnation, name, window_us, heartbeat_seq, state, heartbeat_at, \
-            heartbeat_db_at, started_at, host, pid, version, pool, concurrency) \
-        VALUES (?, ?, ?, 0, 0, ?, {NOW}, ?, ?, ?, ?, ?, ?)"
+            heartbeat_db_at, started_at, host, pid, version, pool, concurrency, address) \
+        VALUES (?, ?, ?, 0, 0, ?, {NOW}, ?, ?, ?, ?, ?, ?, ?)"
     )
 }
 
@@ -51,11 +54,26 @@ pub(crate) fn members_text() -> String {
     format!(
         "SELECT incarnation, name, window_us, heartbeat_seq, state, heartbeat_at, \
             heartbeat_db_at, {NOW} - heartbeat_db_at, started_at, host, pid, version, pool, \
-            concurrency, (SELECT count(*) FROM branch WHERE branch.owner = member.incarnation) \
+            concurrency, address, (SELECT count(*) FROM branch WHERE branch.owner = member.incarnation) \
         FROM member WHERE state <> 2 OR EXISTS \
             (SELECT 1 FROM branch WHERE branch.owner = member.incarnation) \
         ORDER BY started_at, name, incarnation"
     )
+}
+
+/// The cluster of these tables.
+pub(crate) async fn cluster(conn: &mut Conn) -> Result<Cluster, Fail> {
+    let rows: Vec<(RawId, String)> = sql(CLUSTER).rows::<(Id, Text)>().load(conn).await?;
+    let at = At {
+        table: "cluster",
+        row: &1,
+    };
+    let row = rows.into_iter().next();
+    let (id, key) = row.ok_or_else(|| at.corrupt("id", "there is no such row"))?;
+    Ok(Cluster {
+        id: at.id("cluster_id", &id)?,
+        key,
+    })
 }
 
 /// Adds a member, unless the cluster is full.
@@ -95,6 +113,7 @@ pub(crate) async fn join(
         .text(&m.version)
         .text(pool(m.pool.as_deref()))
         .int(i64::from(m.concurrency))
+        .text(m.address.as_deref().unwrap_or_default())
         .execute(conn)
         .await?;
     Ok(Joined::Yes)
@@ -128,6 +147,7 @@ type Row = (
     String,
     String,
     i64,
+    String,
     i64,
 );
 type Types = (
@@ -145,6 +165,7 @@ type Types = (
     Text,
     Text,
     BigInt,
+    Text,
     BigInt,
 );
 
@@ -169,6 +190,7 @@ fn member(
         version,
         pool,
         concurrency,
+        address,
         running,
     ): Row,
 ) -> Result<Member, Fail> {
@@ -192,6 +214,7 @@ fn member(
         version,
         pool: pool_name(pool),
         concurrency: at.small("concurrency", concurrency)?,
+        address: Some(address).filter(|address| !address.is_empty()),
         running: at.count("running", running)?,
     })
 }

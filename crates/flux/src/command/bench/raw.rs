@@ -42,6 +42,7 @@ async fn join(bench: &Bench) -> Result<Incarnation, Failure> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pool: None,
         concurrency: 1,
+        address: None,
     };
     let me = member.incarnation;
     let members = bench.store.members();

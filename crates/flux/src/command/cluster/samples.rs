@@ -33,6 +33,7 @@ pub fn engine(name: &str, number: u128) -> Member {
         version: "0.1.0".to_owned(),
         pool: None,
         concurrency: 10,
+        address: None,
         running: 3,
     }
 }

@@ -1,0 +1,2 @@
+ALTER TABLE member DROP COLUMN address;
+ALTER TABLE cluster DROP COLUMN key;
