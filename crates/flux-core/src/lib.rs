@@ -14,6 +14,7 @@ pub mod branch;
 pub mod chart;
 pub mod clock;
 pub mod duration;
+pub mod explain;
 pub mod expr;
 pub mod host;
 pub mod ids;

@@ -1,7 +1,7 @@
 //! What is new between two looks at a cluster.
 
-use super::status::standing;
 use super::warning::warnings;
+use flux_core::explain::standing;
 use flux_core::ports::members::Member;
 use flux_core::ports::runs::FailoverRecord;
 use serde_json::{Value, json};

@@ -14,7 +14,6 @@ mod warning;
 mod watch;
 
 pub use failovers::resumed_json;
-pub use status::standing;
 
 use crate::config::Config;
 use crate::exit::Failure;

@@ -3,19 +3,10 @@
 use super::warning::{Warning, warnings};
 use crate::exit::Failure;
 use crate::output::{self, Format};
-use flux_core::ownership::{Timing, wrong_clocks};
-use flux_core::ports::members::{Member, MemberState};
+use flux_core::explain::standing;
+use flux_core::ownership::wrong_clocks;
+use flux_core::ports::members::Member;
 use serde_json::{Value, json};
-
-/// By the database's clock, for people; the engines themselves judge by what they observe.
-pub fn standing(member: &Member) -> &'static str {
-    match member.state {
-        MemberState::Dead => "dead",
-        _ if member.heartbeat_age > Timing::suspicion(member.window) => "suspect",
-        MemberState::Draining => "draining",
-        MemberState::Alive => "alive",
-    }
-}
 
 pub fn print(members: &[Member], format: Format) -> Result<(), Failure> {
     let warnings = warnings(members);
@@ -81,6 +72,7 @@ pub fn table(members: &[Member]) -> String {
 mod tests {
     use super::super::samples::{ahead, engine};
     use super::*;
+    use flux_core::ports::members::MemberState;
     use std::time::Duration;
 
     fn lines(members: &[Member]) -> Vec<String> {

@@ -1,29 +1,35 @@
-//! Why a branch stands where it stands.
+//! Why a branch stands where it stands, for people.
 
-use flux_core::branch::BranchState;
-use flux_core::clock::Timestamp;
-use flux_core::ownership::Timing;
-use flux_core::ports::members::{Member, MemberState};
-use flux_core::ports::runs::{BranchRecord, RunRecord};
+use crate::branch::BranchState;
+use crate::clock::Timestamp;
+use crate::ownership::Timing;
+use crate::ports::members::{Member, MemberState};
+use crate::ports::runs::{BranchRecord, Outcome, RunRecord};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// What the reasons are looked for in.
+#[derive(Clone, Copy, Debug)]
 pub struct Scene<'s> {
+    /// The run of the branches.
     pub run: &'s RunRecord,
+    /// The cluster, read after the branches: whoever owns one of them was a member before.
     pub members: &'s [Member],
+    /// The calendar time.
     pub now: Timestamp,
 }
 
 /// Why, for people, and what programs may want to know of it.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Reason {
+    /// A sentence.
     pub text: String,
     /// The engine that runs the branch, as an object.
     pub owner: Option<Value>,
 }
 
 impl Reason {
+    /// A sentence without an owner.
     pub fn text(text: impl Into<String>) -> Reason {
         Reason {
             text: text.into(),
@@ -32,7 +38,31 @@ impl Reason {
     }
 }
 
+/// How a member stands by the database's clock, for people; the engines themselves judge by what they
+/// observe.
+#[must_use]
+pub fn standing(member: &Member) -> &'static str {
+    match member.state {
+        MemberState::Dead => "dead",
+        _ if member.heartbeat_age > Timing::suspicion(member.window) => "suspect",
+        MemberState::Draining => "draining",
+        MemberState::Alive => "alive",
+    }
+}
+
+/// How a run ended.
+#[must_use]
+pub fn ended(run: &RunRecord, outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Completed { .. } => "it has completed; `flux show` prints its output".to_owned(),
+        Outcome::Faulted { fault } => format!("it faulted: {fault}; see `flux history {}`", run.id),
+        Outcome::Cancelled => "it was cancelled".to_owned(),
+    }
+}
+
 impl Scene<'_> {
+    /// Why the branch stands where it stands.
+    #[must_use]
     pub fn reason(&self, branch: &BranchRecord) -> Reason {
         match branch.state {
             BranchState::Running => self.running(branch),
@@ -64,7 +94,7 @@ impl Scene<'_> {
         let value = json!({
             "engine": owner.name,
             "incarnation": owner.incarnation.to_string(),
-            "state": crate::command::cluster::standing(owner),
+            "state": standing(owner),
             "heartbeat_age_s": owner.heartbeat_age.as_secs_f64(),
             "window_s": owner.window.as_secs_f64(),
             "takeover_within_s": takeover.map(|time| time.as_secs_f64()),

@@ -1,9 +1,35 @@
 use super::*;
-use crate::command::cluster::samples::{at, engine};
-use flux_core::branch::RunState;
-use flux_core::chart::{ChartId, WorkflowName};
-use flux_core::ids::{BranchId, CommitNo, Epoch, RunId};
+use crate::branch::RunState;
+use crate::chart::{ChartId, WorkflowName};
+use crate::clock::ClockOffset;
+use crate::ids::{BranchId, CommitNo, Epoch, Incarnation, RunId};
 use uuid::Uuid;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_micros(second * 1_000_000)
+}
+
+/// An engine that beat a second ago.
+fn engine(name: &str, number: u128) -> Member {
+    Member {
+        incarnation: Incarnation::new(Uuid::from_u128(number << 96)),
+        name: name.to_owned(),
+        window: Duration::from_secs(30),
+        heartbeat_seq: 7,
+        state: MemberState::Alive,
+        heartbeat_at: at(100),
+        heartbeat_age: Duration::from_secs(1),
+        clock_offset: ClockOffset::default(),
+        started_at: at(30),
+        host: "host".to_owned(),
+        pid: 4711,
+        version: "0.1.0".to_owned(),
+        pool: None,
+        concurrency: 10,
+        address: None,
+        running: 3,
+    }
+}
 
 fn run(pool: Option<&str>) -> RunRecord {
     RunRecord {

@@ -1,8 +1,5 @@
 //! `flux why`
 
-mod reason;
-
-use self::reason::{Reason, Scene};
 use super::find_run;
 use crate::config::Config;
 use crate::exit::Failure;
@@ -10,7 +7,8 @@ use crate::output::{self, Format};
 use crate::wiring;
 use flux_core::branch::BranchState;
 use flux_core::clock::Clock;
-use flux_core::ports::runs::{Outcome, RunRecord};
+use flux_core::explain::{Reason, Scene, ended};
+use flux_core::ports::runs::RunRecord;
 use flux_failover::SystemClock;
 use flux_store::Store;
 use serde_json::{Value, json};
@@ -72,12 +70,4 @@ async fn open(store: &dyn Store, run: &RunRecord) -> Result<Vec<(String, Reason)
         }
     }
     Ok(reasons)
-}
-
-fn ended(run: &RunRecord, outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Completed { .. } => "it has completed; `flux show` prints its output".to_owned(),
-        Outcome::Faulted { fault } => format!("it faulted: {fault}; see `flux history {}`", run.id),
-        Outcome::Cancelled => "it was cancelled".to_owned(),
-    }
 }
