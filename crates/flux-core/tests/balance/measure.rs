@@ -16,6 +16,10 @@ pub struct Measure {
     pub longest_wait_ms: u64,
     /// The longest that an engine had room while the same branch was ready.
     pub idle_ms: u64,
+    /// The longest until an engine that came had half of the mean count.
+    pub joining_ms: u64,
+    /// When the last one came that has it.
+    settled: u64,
     samples: f64,
     spread: f64,
     deviation: f64,
@@ -23,17 +27,36 @@ pub struct Measure {
 }
 
 impl Measure {
+    /// Notes that a branch was claimed that had been ready for so long.
+    pub fn took(&mut self, waited_ms: u64) {
+        self.branches += 1;
+        self.waited_ms += waited_ms;
+        self.longest_wait_ms = self.longest_wait_ms.max(waited_ms);
+    }
+
     pub fn watch(&mut self, world: &World) {
         if world.now < WARM_UP_MS {
             return;
         }
         if let Some(oldest) = world.ready.front() {
             let idle = world.engines.iter().filter(|engine| engine.has_room());
-            let since = idle.map(|engine| engine.room_since.max(*oldest)).min();
+            let since = idle.map(|engine| engine.room_since.max(oldest.since)).min();
             self.idle_ms = self.idle_ms.max(since.map_or(0, |since| world.now - since));
         }
         if world.now.is_multiple_of(SAMPLE_MS) {
             self.sample(world);
+        }
+        self.watch_joining(world);
+    }
+
+    fn watch_joining(&mut self, world: &World) {
+        let Some((place, since)) = world.joined.filter(|(_, since)| self.settled != *since) else {
+            return;
+        };
+        let sum: usize = world.engines.iter().map(|e| e.running.len()).sum();
+        self.joining_ms = self.joining_ms.max(world.now - since);
+        if world.engines[place].running.len() * world.engines.len() * 2 >= sum {
+            self.settled = since;
         }
     }
 
@@ -72,16 +95,28 @@ impl Measure {
 
     pub fn print_head() {
         println!(
-            "\n{:<24}{:<19}{:>8}{:>8}{:>8}{:>8}{:>9}{:>9}{:>8}{:>9}{:>9}",
-            "", "", "spread", "count", "use", "idle", "wait", "longest", "", "looks", "claims"
+            "\n{:<24}{:<19}{:>8}{:>8}{:>8}{:>8}{:>8}{:>9}{:>9}{:>8}{:>9}{:>9}",
+            "",
+            "",
+            "spread",
+            "count",
+            "use",
+            "idle",
+            "join",
+            "wait",
+            "longest",
+            "",
+            "looks",
+            "claims"
         );
         println!(
-            "{:<24}{:<19}{:>8}{:>8}{:>8}{:>8}{:>9}{:>9}{:>8}{:>9}{:>9}",
+            "{:<24}{:<19}{:>8}{:>8}{:>8}{:>8}{:>8}{:>9}{:>9}{:>8}{:>9}{:>9}",
             "scenario",
             "policy",
             "max-min",
             "sd",
             "sd %",
+            "ms",
             "ms",
             "mean ms",
             "ms",
@@ -94,13 +129,14 @@ impl Measure {
     pub fn print(&self, scenario: &Scenario, policy: Policy) {
         let per = |count: u64| count as f64 / self.branches.max(1) as f64;
         println!(
-            "{:<24}{:<19}{:>8.1}{:>8.2}{:>8.1}{:>8}{:>9.1}{:>9}{:>8}{:>9.2}{:>9.2}",
+            "{:<24}{:<19}{:>8.1}{:>8.2}{:>8.1}{:>8}{:>8}{:>9.1}{:>9}{:>8}{:>9.2}{:>9.2}",
             scenario.name,
             policy.name,
             self.spread(),
             self.deviation(),
             self.utilisation() * 100.0,
             self.idle_ms,
+            self.joining_ms,
             self.mean_wait_ms(),
             self.longest_wait_ms,
             self.branches,

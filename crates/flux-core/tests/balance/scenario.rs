@@ -55,6 +55,8 @@ pub struct Scenario {
     pub change_s: u64,
     /// Of so many engines one sends forged reports, and claims nothing; 0 for none.
     pub forger_in: usize,
+    /// Of so many engines one has a busy machine, with a quarter of the resources; 0 for none.
+    pub busy_in: usize,
 }
 
 /// Capacities in the proportions 1 to 8.
@@ -72,6 +74,7 @@ pub fn all(large: bool) -> Vec<Scenario> {
         seconds: 20,
         change_s: 0,
         forger_in: 0,
+        busy_in: 0,
     };
     let with = |name, engines: Vec<u32>, arrivals| Scenario {
         name,
@@ -83,30 +86,30 @@ pub fn all(large: bool) -> Vec<Scenario> {
     let per = |ms: u64| Arrivals::Steady(if large { ms / 8 } else { ms });
     let bursts = Arrivals::Bursts(10 * n as u64, 4_000);
     vec![
-        with("2 engines, steady", vec![40; 2], Arrivals::Steady(60)),
-        with("8 engines, rare", vec![40; 8], Arrivals::Steady(700)),
-        with("8 engines, steady", vec![40; 8], Arrivals::Steady(20)),
-        with(
-            "8 engines, bursts",
-            vec![40; 8],
-            Arrivals::Bursts(100, 3_000),
-        ),
-        with("8 engines, backlog", vec![40; 8], Arrivals::Backlog(1_000)),
-        Scenario {
-            seconds,
-            ..with("many, skewed, steady", skewed(n, 10), per(8))
-        },
-        Scenario {
-            seconds,
-            ..with("many, skewed, bursts", skewed(n, 10), bursts)
-        },
+        with("2 engines", vec![40; 2], Arrivals::Steady(60)),
+        with("8, rarely", vec![40; 8], Arrivals::Steady(700)),
+        with("8, steadily", vec![40; 8], Arrivals::Steady(20)),
+        with("8, in bursts", vec![40; 8], Arrivals::Bursts(100, 3_000)),
+        with("8, too much", vec![40; 8], Arrivals::Backlog(1_000)),
         Scenario {
             change_s: 5,
-            ..with("8 engines, come and go", vec![40; 8], Arrivals::Steady(20))
+            ..with("8, come and go", vec![40; 8], Arrivals::Steady(20))
         },
         Scenario {
             forger_in: 8,
-            ..with("8 engines, 1 forger", vec![40; 8], Arrivals::Steady(20))
+            ..with("8, one forges", vec![40; 8], Arrivals::Steady(20))
+        },
+        Scenario {
+            busy_in: 4,
+            ..with("8, two are busy", vec![40; 8], Arrivals::Steady(20))
+        },
+        Scenario {
+            seconds,
+            ..with("many, unequal, steadily", skewed(n, 10), per(8))
+        },
+        Scenario {
+            seconds,
+            ..with("many, unequal, bursts", skewed(n, 10), bursts)
         },
     ]
 }

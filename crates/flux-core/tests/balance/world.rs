@@ -26,27 +26,42 @@ const PROMPT_MS: u64 = 100;
 /// Between two measurements of resources.
 const MONITOR_MS: u64 = 1_000;
 const STALENESS: Duration = Duration::from_millis(3 * REPORT_MS);
-/// Resources of an engine for each of its slots: less than its branches need on average if it is full.
+/// Resources of an engine for each of its slots, and what a branch costs on average.
 const RESOURCES_PER_SLOT: u64 = 100;
+const COST: u64 = 50;
 
 pub struct World {
     pub scenario: Scenario,
     pub policy: Policy,
     pub now: u64,
     pub engines: Vec<Engine>,
-    /// When each of the ready branches became so.
-    pub ready: VecDeque<u64>,
+    /// The oldest first.
+    pub ready: VecDeque<Branch>,
+    /// The place of the engine that came last, and when it came.
+    pub joined: Option<(usize, u64)>,
+    /// Apart, so that the same work comes whatever the engines do.
+    work: Random,
     random: Random,
     /// Reports on their way, by the time of their arrival and the receiver.
     mail: BTreeMap<u64, Vec<(usize, Incarnation, Load)>>,
     born: u64,
 }
 
+#[derive(Clone, Copy)]
+pub struct Branch {
+    /// Since when it is ready.
+    pub since: u64,
+    runs_ms: u64,
+    cost: u64,
+}
+
 pub struct Engine {
     who: Incarnation,
     pub concurrency: u32,
-    /// When each of its branches ends, and what it costs meanwhile.
-    pub running: Vec<(u64, u64)>,
+    /// What its machine has for branches.
+    resources: u64,
+    /// The branches it runs, and when each ends.
+    pub running: Vec<(u64, Branch)>,
     pub forger: bool,
     /// Since when it has room.
     pub room_since: u64,
@@ -67,13 +82,20 @@ impl World {
             now: 0,
             engines: Vec::new(),
             ready: VecDeque::new(),
-            random: Random(scenario.seconds ^ scenario.engines.len() as u64),
+            joined: None,
+            work: Random(1),
+            random: Random(2),
             mail: BTreeMap::new(),
             born: 0,
         };
         for (i, concurrency) in scenario.engines.iter().enumerate() {
             let mut engine = world.engine(*concurrency);
-            engine.forger = scenario.forger_in > 0 && i % scenario.forger_in == 0;
+            let one_in = |every| every > 0 && i % every == 0;
+            engine.forger = one_in(scenario.forger_in);
+            if one_in(scenario.busy_in) {
+                engine.resources /= 4;
+            }
+            engine.measure();
             world.engines.push(engine);
         }
         world
@@ -111,9 +133,10 @@ impl World {
         let who = Incarnation::new(Uuid::from_u128(u128::from(
             self.random.between(0, u64::MAX),
         )));
-        Engine {
+        let mut engine = Engine {
             who,
             concurrency,
+            resources: u64::from(concurrency) * RESOURCES_PER_SLOT,
             running: Vec::new(),
             forger: false,
             room_since: self.now,
@@ -123,8 +146,13 @@ impl World {
             last_report: self.now,
             next_measurement: self.now + self.random.between(0, MONITOR_MS),
             claiming: None,
-            score: score(concurrency, &[]),
-        }
+            score: Score {
+                available: 0.0,
+                claimed: 0,
+            },
+        };
+        engine.measure();
+        engine
     }
 
     /// One engine dies, its branches become ready again, and a new one takes its place.
@@ -133,10 +161,14 @@ impl World {
         if every == 0 || self.now == 0 || !self.now.is_multiple_of(every) {
             return;
         }
-        let place = self.random.between(0, self.engines.len() as u64) as usize;
+        let place = self.work.between(0, self.engines.len() as u64) as usize;
         let new = self.engine(self.engines[place].concurrency);
         let dead = std::mem::replace(&mut self.engines[place], new);
-        self.ready.extend(dead.running.iter().map(|_| self.now));
+        let since = self.now;
+        let freed = dead.running.iter();
+        self.ready
+            .extend(freed.map(|(_, branch)| Branch { since, ..*branch }));
+        self.joined = Some((place, self.now));
         self.mail
             .values_mut()
             .for_each(|mail| mail.retain(|(to, ..)| *to != place));
@@ -145,13 +177,19 @@ impl World {
 
     fn arrive(&mut self) {
         let count = match self.scenario.arrivals {
-            Arrivals::Steady(every) => u64::from(self.random.one_in(every)),
+            Arrivals::Steady(every) => u64::from(self.work.one_in(every)),
             Arrivals::Bursts(count, every) if self.now % every == 100 => count,
             Arrivals::Backlog(count) => count.saturating_sub(self.ready.len() as u64),
             Arrivals::Bursts(..) => 0,
         };
         if count > 0 {
-            self.ready.extend((0..count).map(|_| self.now));
+            for _ in 0..count {
+                self.ready.push_back(Branch {
+                    since: self.now,
+                    runs_ms: self.work.around(self.scenario.runs_ms),
+                    cost: self.work.around(COST),
+                });
+            }
             self.nudge();
         }
     }
@@ -213,12 +251,9 @@ impl World {
         engine.claiming = None;
         let count = (count as usize).min(self.ready.len());
         measure.claims += 1;
-        for since in self.ready.drain(..count) {
-            measure.branches += 1;
-            measure.waited_ms += self.now - since;
-            measure.longest_wait_ms = measure.longest_wait_ms.max(self.now - since);
-            let end = self.now + self.random.around(self.scenario.runs_ms);
-            engine.running.push((end, self.random.around(50)));
+        for branch in self.ready.drain(..count) {
+            measure.took(self.now - branch.since);
+            engine.running.push((self.now + branch.runs_ms, branch));
         }
         engine.score.claimed += count as u32;
         if count > 0 && self.policy.prompt {
@@ -233,7 +268,7 @@ impl World {
         let engine = &mut self.engines[i];
         if engine.next_measurement <= self.now {
             engine.next_measurement += MONITOR_MS;
-            engine.score = score(engine.concurrency, &engine.running);
+            engine.measure();
         }
         if engine.next_report > self.now || !self.policy.network {
             return;
@@ -260,7 +295,19 @@ impl Engine {
 
     /// The part of its resources that is in use.
     pub fn utilisation(&self) -> f64 {
-        cost(&self.running) as f64 / (u64::from(self.concurrency) * RESOURCES_PER_SLOT) as f64
+        self.cost() as f64 / self.resources as f64
+    }
+
+    fn cost(&self) -> u64 {
+        self.running.iter().map(|(_, branch)| branch.cost).sum()
+    }
+
+    /// What a resource monitor does.
+    fn measure(&mut self) {
+        self.score = Score {
+            available: self.resources.saturating_sub(self.cost()) as f64,
+            claimed: 0,
+        };
     }
 
     fn load(&self, policy: Policy) -> Load {
@@ -281,19 +328,6 @@ impl Engine {
             concurrency: self.concurrency,
             score: policy.scores.then_some(self.score),
         }
-    }
-}
-
-fn cost(running: &[(u64, u64)]) -> u64 {
-    running.iter().map(|(_, cost)| cost).sum()
-}
-
-/// What a resource monitor says.
-fn score(concurrency: u32, running: &[(u64, u64)]) -> Score {
-    let all = u64::from(concurrency) * RESOURCES_PER_SLOT;
-    Score {
-        available: all.saturating_sub(cost(running)) as f64,
-        claimed: 0,
     }
 }
 
