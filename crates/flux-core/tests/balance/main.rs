@@ -1,6 +1,6 @@
 //! How evenly engines share the work when each decides for itself, from reports that are late.
 //!
-//! `FLUX_BALANCE=large` simulates up to 200 engines; `--no-capture` shows the table.
+//! `FLUX_BALANCE=large` simulates up to 200 engines, which takes a minute; `--no-capture` shows the table.
 
 #![expect(clippy::print_stdout, reason = "the table is for a reader")]
 #![expect(

@@ -82,8 +82,10 @@ pub fn all(large: bool) -> Vec<Scenario> {
         arrivals,
         ..base.clone()
     };
-    let (n, seconds) = if large { (200, 60) } else { (24, 10) };
-    let per = |ms: u64| Arrivals::Steady(if large { ms / 8 } else { ms });
+    let seconds = 10;
+    // Every branch nudges all engines, so that with many of both it takes long.
+    let (n, some) = if large { (200, 50) } else { (24, 24) };
+    let steadily = Arrivals::Steady(8);
     let bursts = Arrivals::Bursts(10 * n as u64, 4_000);
     vec![
         with("2 engines", vec![40; 2], Arrivals::Steady(60)),
@@ -105,7 +107,7 @@ pub fn all(large: bool) -> Vec<Scenario> {
         },
         Scenario {
             seconds,
-            ..with("many, unequal, steadily", skewed(n, 10), per(8))
+            ..with("many, unequal, steadily", skewed(some, 10), steadily)
         },
         Scenario {
             seconds,
