@@ -10,6 +10,7 @@
 //!                                 ports ◄────┴── commits ───────┘  (flux-store implements ports)
 //! ```
 
+pub mod balance;
 pub mod branch;
 pub mod chart;
 pub mod clock;
