@@ -39,7 +39,7 @@ pub async fn run(args: &Args, config: Config) -> Result<(), Failure> {
     }
     let name = config.engine.name.clone();
     // Joining waits while the store is away or every place is taken.
-    let engine = tokio::select! {
+    let mut engine = tokio::select! {
         engine = wiring::engine(config.engine.clone(), &store) => engine?,
         () = stop.wanted() => return Err(Failure::new(INTERRUPTED, "stopped before it had joined")),
     };
@@ -48,7 +48,13 @@ pub async fn run(args: &Args, config: Config) -> Result<(), Failure> {
         engine.incarnation(),
         config.database
     ));
-    stop.wanted().await;
+    tokio::select! {
+        () = stop.wanted() => {}
+        () = engine.ended() => {
+            output::note("drained, as somebody has asked");
+            return Ok(());
+        }
+    }
     output::note("draining; a second signal stops at once");
     tokio::select! {
         () = engine.drain() => Ok(()),
