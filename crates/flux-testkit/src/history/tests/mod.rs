@@ -3,7 +3,7 @@
 mod broken;
 mod good;
 
-use super::{Evidence, Report, Rules, Verdict};
+use super::{Entry, Evidence, Report, Rules, Verdict};
 use broken::BREAKS;
 use good::Story;
 use proptest::prelude::*;
@@ -74,6 +74,27 @@ fn history_a_machine_that_stood_still_excuses_what_only_timing_protects() {
         did: super::Did::Stalled(0),
     });
     assert_eq!(check(&evidence).broken(), [""; 0]);
+}
+
+#[test]
+fn history_who_could_not_reach_the_database_has_time_from_then_on() {
+    let mut evidence = Story::default().tell();
+    broken::by_name("the dead are found late").apply(&mut evidence);
+    let convicted = |entry: &&Entry| matches!(entry.what, super::What::Convicted { .. });
+    let late = evidence.trail.iter().find(convicted).map(|entry| entry.at);
+    let late = late.expect("somebody is declared dead");
+    for (ago, whom, broken) in [
+        (1, None, &[] as &[&str]),
+        (1, Some(2), &[]),
+        (1, Some(3), &["L1"]),
+        (6, None, &["L1"]),
+    ] {
+        let mut evidence = evidence.clone();
+        let at = late - ago * good::SECOND;
+        let did = super::Did::Disturbed(whom, late - 7 * good::SECOND);
+        evidence.deeds.push(super::Deed { at, did });
+        assert_eq!(check(&evidence).broken(), broken, "{ago} s ago: {whom:?}");
+    }
 }
 
 #[test]
