@@ -114,11 +114,12 @@ pub(super) fn at_least_once(case: &Case) -> Checked {
         .iter()
         .map(|mark| (mark.branch(), mark.node.as_str()))
         .collect();
+    let leave_marks = leave_marks(case);
     for run in &case.evidence.record.runs {
         for commit in &run.commits {
             for (_, node) in commit.events.iter().filter(|(kind, _)| kind == "completed") {
                 let has = begun.contains(&(commit.branch.as_str(), node));
-                if !has && leaves_marks(case, run, marks, node) {
+                if !has && leave_marks.contains(&(run.workflow.as_str(), node)) {
                     let says = format!(
                         "{node} completed at commit point {}, and never began",
                         commit.number
@@ -131,22 +132,16 @@ pub(super) fn at_least_once(case: &Case) -> Checked {
     Ok(found)
 }
 
-fn leaves_marks(case: &Case, run: &RunEntry, marks: &[Mark], node: &str) -> bool {
-    let mut same = case
-        .evidence
-        .record
-        .runs
-        .iter()
-        .filter(|other| other.workflow == run.workflow);
-    same.any(|other| {
-        let of = |mark: &Mark| {
-            other
-                .branches
-                .iter()
-                .any(|branch| branch.id == mark.branch())
-        };
-        marks.iter().any(|mark| mark.node == node && of(mark))
-    })
+/// Workflows and those of their nodes that left marks in any run.
+fn leave_marks<'e>(case: &Case<'e>) -> BTreeSet<(&'e str, &'e str)> {
+    let mut all = BTreeSet::new();
+    for run in &case.evidence.record.runs {
+        for branch in &run.branches {
+            let marks = case.marks_of(&branch.id).iter();
+            all.extend(marks.map(|mark| (run.workflow.as_str(), mark.node.as_str())));
+        }
+    }
+    all
 }
 
 /// L3. Nothing shows life beyond what the last heartbeat of its owner allowed.
@@ -185,8 +180,8 @@ pub(super) fn begun_again(case: &Case, run: &RunEntry, held: &Held) -> Vec<Viola
     if events().any(|(kind, _)| kind == "retry") {
         return Vec::new();
     }
-    let begins = |mark: &&Mark| mark.begins() && mark.branch() == held.branch;
-    let marks: Vec<&Mark> = case.evidence.marks.iter().filter(begins).collect();
+    let marks = case.marks_of(&held.branch).iter().copied();
+    let marks: Vec<&Mark> = marks.filter(|mark| mark.begins()).collect();
     let mut found = Vec::new();
     for mark in marks.iter().filter(|mark| mark.epoch == held.epoch) {
         let before = commits

@@ -112,14 +112,11 @@ pub(super) fn fair(case: &Case) -> Checked {
 /// A branch (or, where none is named, the first of a run) that became ready at `at`, and was not
 /// claimed in time though somebody had a free slot all the time.
 fn unclaimed(case: &Case, at: Nanos, held: &Held) -> Option<Violation> {
-    let claims = case
-        .evidence
-        .trail
-        .iter()
-        .filter_map(|entry| match &entry.what {
-            What::Claimed { branch, lost, .. } => Some((entry.at, branch, *lost)),
-            _ => None,
-        });
+    let told = case.told_of(&held.run).iter();
+    let claims = told.filter_map(|entry| match &entry.what {
+        What::Claimed { branch, lost, .. } => Some((entry.at, branch, *lost)),
+        _ => None,
+    });
     let of_it = |branch: &Held| match held.branch.as_str() {
         "" => branch.run == held.run,
         id => branch.branch == id && (branch.epoch > held.epoch || held.epoch == 0),

@@ -116,7 +116,7 @@ pub(super) fn end_is_final(case: &Case) -> Checked {
         .committed()
         .filter(|(_, held, then)| *then == "end" && !case.was_sent_back(&held.branch));
     for (end, held, _) in ends {
-        for entry in &case.evidence.trail {
+        for entry in case.told_of(&held.run) {
             let later = match &entry.what {
                 What::Claimed { branch, .. } if branch.epoch > held.epoch => branch,
                 What::Committed { branch, .. } if branch.commit_no > held.commit_no => branch,
@@ -127,11 +127,7 @@ pub(super) fn end_is_final(case: &Case) -> Checked {
                 found.push(about(later, says));
             }
         }
-        let marks = case
-            .evidence
-            .marks
-            .iter()
-            .filter(|mark| mark.branch() == held.branch);
+        let marks = case.marks_of(&held.branch).iter();
         for mark in marks.filter(|mark| mark.begins() && mark.at > end.at) {
             let says = format!(
                 "action {} began {} after its end",
@@ -159,6 +155,10 @@ fn healed(case: &Case) -> Nanos {
     faults.map(|deed| deed.at).max().unwrap_or(0)
 }
 
+fn is_end(what: &What) -> bool {
+    matches!(what, What::Committed { then, .. } if then == "end")
+}
+
 /// L4. Every run has ended, but those that the test left unfinished on purpose; and none took too
 /// long after the last fault.
 pub(super) fn all_end(case: &Case) -> Checked {
@@ -172,12 +172,8 @@ pub(super) fn all_end(case: &Case) -> Checked {
         if !run.is_over() && !case.rules.unfinished.iter().any(|run| run == id) {
             found.push(Violation::new(format!("it is still {}", run.state)).run(id));
         }
-        let ends = case
-            .committed()
-            .filter(|(_, held, then)| *then == "end" && held.run == id);
-        let took = ends
-            .map(|(end, ..)| end.at.saturating_sub(healed.max(at)))
-            .max();
+        let ends = case.told_of(id).iter().filter(|entry| is_end(&entry.what));
+        let took = ends.map(|end| end.at.saturating_sub(healed.max(at))).max();
         if let Some(took) = took.filter(|took| *took > within) {
             let says = format!("it ended {} after the last fault", secs(took));
             found.push(Violation::new(says).run(id));
