@@ -54,6 +54,11 @@ impl Cluster {
         self
     }
 
+    /// Lets clients that come from now on ask the database with this URL: it has moved.
+    pub fn move_to(&mut self, url: &str) {
+        self.url = Some(url.to_owned());
+    }
+
     /// The same on a database of its own, which the shared PostgreSQL server has as long as the
     /// cluster lives.
     #[must_use]

@@ -47,6 +47,7 @@ fn attempts(marks: &[Mark]) -> BTreeMap<&str, Vec<Attempt<'_>>> {
 /// S5. No action of a branch begins while another one still shows life, or after a later owner's.
 /// A machine that stood still for longer than the guard time, within a window, excuses it.
 pub(super) fn none_at_once(case: &Case) -> Checked {
+    case.nothing_undone()?;
     let mut found = Vec::new();
     for (branch, attempts) in attempts(marks(case)?) {
         for pair in attempts.windows(2) {
@@ -88,6 +89,7 @@ fn excused(case: &Case, branch: &str, before: &Attempt, after: &Attempt) -> bool
 /// S6. A step that is told to have completed has begun; a key belongs to one step; each attempt of
 /// it has a higher epoch. A step is known to leave marks when it left one in any run.
 pub(super) fn at_least_once(case: &Case) -> Checked {
+    case.nothing_undone()?;
     let marks = marks(case)?;
     let mut found = Vec::new();
     let mut steps: BTreeMap<&str, &Mark> = BTreeMap::new();
@@ -151,7 +153,7 @@ pub(super) fn own_loss_first(case: &Case) -> Checked {
     case.trail()?;
     let mut found = Vec::new();
     for mark in marks(case)? {
-        let owner = case.owner(mark.branch(), mark.epoch);
+        let owner = case.only_owner(mark.branch(), mark.epoch);
         let Some(life) = owner.and_then(|owner| case.life(owner)) else {
             continue;
         };

@@ -159,8 +159,22 @@ impl<'e> Case<'e> {
         holders.first().copied()
     }
 
+    /// The same where there was no other: an epoch that was lost begins again, with another owner.
+    pub fn only_owner(&self, branch: &str, epoch: u64) -> Option<&'e str> {
+        let holders = self.owners.get(&(branch, epoch))?;
+        holders.first().copied().filter(|_| holders.len() == 1)
+    }
+
     pub fn life(&self, engine: &str) -> Option<&Life> {
         self.lives.iter().find(|life| life.engine == engine)
+    }
+
+    /// Says why not, unless all that was acknowledged is in the one history of the database.
+    pub fn nothing_undone(&self) -> Result<(), String> {
+        match self.rules.lost_tail {
+            true => Err("the database lost its last commits".to_owned()),
+            false => Ok(()),
+        }
     }
 
     /// The trail, if the engines left one.

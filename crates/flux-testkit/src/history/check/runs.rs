@@ -25,7 +25,9 @@ pub(super) fn none_lost(case: &Case) -> Checked {
     let mut found = Vec::new();
     for (_, id) in submitted(case)? {
         let Some(run) = case.evidence.record.run(id) else {
-            found.push(Violation::new("it was acknowledged, and is not there").run(id));
+            if !case.rules.lost_tail {
+                found.push(Violation::new("it was acknowledged, and is not there").run(id));
+            }
             continue;
         };
         let open = ["ready", "running", "waiting", "paused"];
@@ -65,6 +67,7 @@ fn ownerless(case: &Case, run: &RunEntry) -> Vec<Violation> {
 /// S9. A branch ends, and so arrives at its join, once; what a branch does after a wait (at a join
 /// or a trigger) it does once.
 pub(super) fn goes_on_once(case: &Case) -> Checked {
+    case.nothing_undone()?;
     case.trail()?;
     let mut found = Vec::new();
     let mut ends: BTreeMap<&str, &Held> = BTreeMap::new();
@@ -112,9 +115,9 @@ pub(super) fn end_is_final(case: &Case) -> Checked {
             found.push(Violation::new(says).run(&run.id).branch(&branch.id));
         }
     }
-    let ends = case
-        .committed()
-        .filter(|(_, held, then)| *then == "end" && !case.was_sent_back(&held.branch));
+    let ends = case.committed().filter(|(_, held, then)| {
+        *then == "end" && !case.rules.lost_tail && !case.was_sent_back(&held.branch)
+    });
     for (end, held, _) in ends {
         for entry in case.told_of(&held.run) {
             let later = match &entry.what {

@@ -408,6 +408,7 @@ pub const BREAKS: &[Broken] = &[
             e.record.failovers.push(FailoverEntry {
                 incarnation: "e2".to_owned(),
                 by: "e1".to_owned(),
+                ..FailoverEntry::default()
             });
         },
     ),

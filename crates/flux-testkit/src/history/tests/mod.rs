@@ -98,6 +98,31 @@ fn history_who_could_not_reach_the_database_has_time_from_then_on() {
 }
 
 #[test]
+fn history_a_database_that_lost_its_last_commits_is_still_one_history() {
+    let rules = Rules {
+        slack: Duration::from_secs(1),
+        lost_tail: true,
+        ..Rules::default()
+    };
+    for (name, broken) in [
+        ("an acknowledged commit is lost", &[] as &[&str]),
+        ("a run is lost", &[]),
+        ("a wait goes on twice", &[]),
+        ("a commit is dropped", &["S2"]),
+        ("an epoch goes back", &["S1"]),
+        ("a run is over and a branch is not", &["S10"]),
+        ("a conviction is early", &["S4"]),
+    ] {
+        let mut evidence = Story::default().tell();
+        broken::by_name(name).apply(&mut evidence);
+        let report = evidence.check(&rules);
+        assert_eq!(report.broken(), broken, "{name}: {report}");
+        let unchecked = matches!(report.verdict("S7"), Verdict::NotChecked(_));
+        assert!(unchecked, "{report}");
+    }
+}
+
+#[test]
 #[should_panic(expected = "S3  BROKEN")]
 fn history_a_broken_one_fails_its_test() {
     let mut evidence = Story::default().tell();
