@@ -1,6 +1,6 @@
 //! How each fault begins and ends.
 
-use crate::plan::{Fault, Lock, Manner};
+use crate::plan::{ENGINES, Fault, Lock, Manner};
 use crate::torment::Torment;
 use flux_testkit::proxy::{Commits, Direction};
 use std::io::Write;
@@ -12,7 +12,9 @@ impl Torment<'_> {
         let (engines, server) = (&mut self.engines, &self.world.server);
         match *fault {
             Fault::Kill { engine, .. } => engines.at(engine).kill9(),
+            Fault::KillAll => (0..ENGINES).for_each(|engine| engines.at(engine).kill9()),
             Fault::Freeze { engine } => engines.at(engine).stop(),
+            Fault::FreezeAll => (0..ENGINES).for_each(|engine| engines.at(engine).stop()),
             Fault::Drain { engine, .. } | Fault::DrainAndKill { engine } => {
                 engines.at(engine).terminate();
             }
@@ -59,7 +61,9 @@ impl Torment<'_> {
         let (engines, server) = (&mut self.engines, &self.world.server);
         match *fault {
             Fault::Kill { engine, renamed } => engines.replace(engine, renamed),
+            Fault::KillAll => (0..ENGINES).for_each(|engine| engines.replace(engine, true)),
             Fault::Freeze { engine } => engines.at(engine).cont(),
+            Fault::FreezeAll => (0..ENGINES).for_each(|engine| engines.at(engine).cont()),
             Fault::Drain { engine, renamed } => engines.replace(engine, renamed),
             Fault::DrainAndKill { engine } => {
                 engines.at(engine).kill9();
@@ -128,7 +132,9 @@ impl Fault {
         !matches!(
             self,
             Fault::Kill { .. }
+                | Fault::KillAll
                 | Fault::Freeze { .. }
+                | Fault::FreezeAll
                 | Fault::Drain { .. }
                 | Fault::DrainAndKill { .. }
                 | Fault::Calendar { .. }

@@ -18,6 +18,10 @@ pub enum Fault {
     Kill { engine: usize, renamed: bool },
     /// 1a03, 1a04, 1a05: SIGSTOP, and SIGCONT at the end.
     Freeze { engine: usize },
+    /// 1a21: SIGKILL to all of them; as many new ones come at the end.
+    KillAll,
+    /// 1b27: SIGSTOP to all of them, and SIGCONT at the end.
+    FreezeAll,
     /// 1a19: SIGTERM; a new engine comes when it has ended.
     Drain { engine: usize, renamed: bool },
     /// 1a20: SIGTERM, and SIGKILL at the end.
@@ -89,8 +93,18 @@ pub struct Planned {
 pub enum Scope {
     /// One engine or its way to the database; or that of the clients.
     Way(usize),
+    /// All engines.
+    Engines,
     /// The server, and so everybody.
     Server,
+}
+
+impl Scope {
+    /// Whether two faults would hurt the same.
+    pub fn meets(self, other: Scope) -> bool {
+        let engines = |one, other| one == Scope::Engines && matches!(other, Scope::Way(_));
+        self == other || engines(self, other) || engines(other, self)
+    }
 }
 
 /// All faults of a seed, without end.
@@ -121,7 +135,7 @@ impl Iterator for Plan {
                 manner: Manner::Reset,
                 ..
             } => 0.0,
-            Fault::Kill { .. } => dice.one_of(&[0.0, 0.0, 0.3, 1.5]),
+            Fault::Kill { .. } | Fault::KillAll => dice.one_of(&[0.0, 0.0, 0.3, 1.5]),
             Fault::Drain { .. } | Fault::DrainAndKill { .. } => dice.between(0.0, 0.3),
             Fault::Outage { .. } if dice.chance(0.4) => 0.0,
             _ if dice.chance(0.5) => dice.between(0.1, 0.6),
@@ -141,7 +155,7 @@ impl Plan {
         let dice = &mut self.dice;
         let engine = dice.below(ENGINES);
         let way = dice.below(ENGINES + 1);
-        let kinds = if self.calendars { 17 } else { 16 };
+        let kinds = if self.calendars { 18 } else { 17 };
         match dice.below(kinds) {
             0..=2 => Fault::Kill {
                 engine,
@@ -185,6 +199,8 @@ impl Plan {
             15 => Fault::Terminate {
                 share: dice.one_of(&[0.3, 1.0]),
             },
+            16 if dice.chance(0.5) => Fault::KillAll,
+            16 => Fault::FreezeAll,
             // Less than what makes an engine distrust its own calendar. The server keeps its own: its
             // backends do not survive libfaketime for long.
             _ => Fault::Calendar {
@@ -212,6 +228,7 @@ impl Fault {
             | Fault::Drain { engine, .. }
             | Fault::DrainAndKill { engine }
             | Fault::Calendar { engine, .. } => Scope::Way(*engine),
+            Fault::KillAll | Fault::FreezeAll => Scope::Engines,
             Fault::CutOff { way, .. } | Fault::LoseCommits { way, .. } => Scope::Way(*way),
             Fault::Outage { .. }
             | Fault::Stall

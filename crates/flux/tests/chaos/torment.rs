@@ -60,7 +60,7 @@ impl<'w> Torment<'w> {
     fn is_free(&self, scope: Scope) -> bool {
         self.active
             .iter()
-            .all(|active| active.fault.scope() != scope)
+            .all(|active| !active.fault.scope().meets(scope))
     }
 
     fn hurt(&mut self, planned: Planned) {
@@ -98,6 +98,7 @@ impl<'w> Torment<'w> {
             match fault.scope() {
                 Scope::Server => self.world.cluster.disturbed(since),
                 Scope::Way(way) => self.engines.disturbed(way, since),
+                Scope::Engines => {}
             }
         }
         self.tell("is over", &fault);

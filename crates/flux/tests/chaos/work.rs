@@ -99,7 +99,7 @@ impl Desk<'_> {
         let work = match self.dice.below(4) {
             0 => "true".to_owned(),
             1 => self.witness.at_work(3 + self.dice.below(10)),
-            _ => format!("sleep {:.2}", self.dice.between(0.05, 1.2)),
+            _ => format!("sleep {:.2}", self.dice.between(0.05, 2.5)),
         };
         let command = self.witness.around(&work);
         json!({name: {"run": {"shell": {"command": command}}, "export": counting(name)}})
