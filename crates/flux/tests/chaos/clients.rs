@@ -7,8 +7,7 @@ use crate::world::World;
 use flux_testkit::proxy::Proxy;
 use flux_testkit::{PATIENCE, wait_until};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread::Scope;
+use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 /// The database is not there, or busy: what a client is to try again.
@@ -26,21 +25,28 @@ pub struct Clients<'w> {
     /// Leads through the way of the clients.
     url: String,
     over: AtomicBool,
-    book: Mutex<Book>,
 }
 
-struct Book {
-    dice: Dice,
-    /// Runs, and the number of their shape.
-    runs: Vec<(String, usize)>,
-}
+/// A run that was started, and the number of its shape.
+pub type Started = (String, usize);
 
 /// As long as it lives, clients start runs.
-pub struct Stream<'c>(&'c AtomicBool);
+pub struct Stream<'s> {
+    over: &'s AtomicBool,
+    thread: Option<ScopedJoinHandle<'s, Vec<Started>>>,
+}
+
+impl Stream<'_> {
+    /// Ends it; every run that was started.
+    pub fn end(mut self) -> Vec<Started> {
+        self.over.store(true, Ordering::Relaxed);
+        self.thread.take().unwrap().join().unwrap()
+    }
+}
 
 impl Drop for Stream<'_> {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.over.store(true, Ordering::Relaxed);
     }
 }
 
@@ -54,74 +60,59 @@ struct Due {
 impl<'w> Clients<'w> {
     /// Deploys the definitions.
     #[track_caller]
-    pub fn new(world: &'w World, shapes: &'w [Shape], way: &Proxy, dice: Dice) -> Clients<'w> {
+    pub fn new(world: &'w World, shapes: &'w [Shape], way: &Proxy) -> Clients<'w> {
         for shape in shapes {
             let file = format!("{}.json", shape.name);
             std::fs::write(world.cluster.directory().join(&file), shape.text()).unwrap();
             world.cluster.flux(&["workflow", "deploy", &file]);
         }
-        let runs = Vec::new();
         Clients {
             world,
             shapes,
             url: way.url(world.database.url()),
             over: AtomicBool::new(false),
-            book: Mutex::new(Book { dice, runs }),
         }
     }
 
     /// Begins the stream.
-    pub fn stream<'s>(&'s self, scope: &'s Scope<'s, '_>) -> Stream<'s> {
-        scope.spawn(|| self.work());
-        Stream(&self.over)
+    pub fn stream<'s>(&'s self, scope: &'s Scope<'s, '_>, dice: Dice) -> Stream<'s> {
+        Stream {
+            over: &self.over,
+            thread: Some(scope.spawn(|| self.work(dice))),
+        }
     }
 
-    /// Every run that was started.
-    pub fn acknowledged(&self) -> Vec<(String, usize)> {
-        let book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-        book.runs.clone()
-    }
-
-    fn work(&self) {
-        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+    fn work(&self, mut dice: Dice) -> Vec<Started> {
+        let mut runs = Vec::new();
         let mut due: Vec<Due> = Vec::new();
         let mut next = Instant::now();
-        while !self.is_over() {
+        while !self.over.load(Ordering::Relaxed) {
             self.run_errands(&mut due);
             if next <= Instant::now() && self.world.open_runs().is_none_or(|open| open < ENOUGH) {
-                due.extend(self.submit(&mut book));
+                let (run, shape) = self.submit(&mut dice, runs.len());
+                let errand = self.shapes[shape].errand;
+                let at = Instant::now() + Duration::from_secs_f64(dice.between(0.0, 4.0));
+                runs.push((run.clone(), shape));
+                due.push(Due { at, run, errand });
                 next = Instant::now() + PACE;
             }
             let soon = Instant::now() + PACE / 2;
             wait_until("it is time to look", PATIENCE, || soon <= Instant::now());
         }
-        for due in &due {
-            self.run_errand(due);
-        }
+        due.iter().for_each(|due| self.run_errand(due));
+        runs
     }
 
-    fn is_over(&self) -> bool {
-        self.over.load(Ordering::Relaxed)
-    }
-
-    fn submit(&self, book: &mut Book) -> Option<Due> {
-        let own = |shape: &Shape| shape.child_of.is_none();
-        let mut number = book.dice.below(self.shapes.len());
-        while !own(&self.shapes[number]) {
-            number = book.dice.below(self.shapes.len());
+    fn submit(&self, dice: &mut Dice, number: usize) -> Started {
+        let mut shape = dice.below(self.shapes.len());
+        while self.shapes[shape].child_of.is_some() {
+            shape = dice.below(self.shapes.len());
         }
-        let shape = &self.shapes[number];
-        let request = format!("request{}", book.runs.len());
-        let name = format!("chaos/{}", shape.name);
+        let name = format!("chaos/{}", self.shapes[shape].name);
+        let request = format!("request{number}");
         let run = self.ask(&["submit", &name, "--request-id", &request], &[]);
         self.world.cluster.acknowledged(&run);
-        book.runs.push((run.clone(), number));
-        let after = Duration::from_secs_f64(book.dice.between(0.0, 4.0));
-        (shape.errand != Errand::None).then(|| Due {
-            at: Instant::now() + after,
-            run,
-            errand: shape.errand,
-        })
+        (run, shape)
     }
 
     fn run_errands(&self, due: &mut Vec<Due>) {

@@ -2,6 +2,7 @@
 
 use crate::plan::{ENGINES, Fault, Lock, Manner};
 use crate::torment::Torment;
+use crate::world::CONNECTIONS;
 use flux_testkit::proxy::{Commits, Direction};
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
@@ -40,7 +41,7 @@ impl Torment<'_> {
                 server.kill_backends(&these);
             }
             Fault::Crowd => {
-                for _ in 0..self.world.connections() {
+                for _ in 0..CONNECTIONS {
                     let session = self.session("select 1");
                     self.sessions.push(session);
                 }

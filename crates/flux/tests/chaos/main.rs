@@ -44,19 +44,13 @@ fn process_chaos_loses_nothing_and_does_nothing_twice() {
     let mut torment = Torment::new(&world);
     let shapes = work::shapes(&mut dice, &world.witness);
     let plan = plan::Plan::new(dice.fork(), calendars);
-    let clients = Clients::new(&world, &shapes, torment.engines.way(plan::ENGINES), dice);
-    let faults = std::thread::scope(|scope| {
-        let stream = clients.stream(scope);
+    let clients = Clients::new(&world, &shapes, torment.engines.way(plan::ENGINES));
+    let (faults, runs) = std::thread::scope(|scope| {
+        let stream = clients.stream(scope, dice);
         let faults = torment.suffer(plan, Duration::from_secs(seconds));
-        drop(stream);
-        faults
+        (faults, stream.end())
     });
-    verdict::judge(
-        &world,
-        &mut torment.engines,
-        &shapes,
-        &clients.acknowledged(),
-    );
+    verdict::judge(&world, &mut torment.engines, &shapes, &runs);
     eprintln!("FLUX_CHAOS_SEED={seed}: {faults} faults");
 }
 

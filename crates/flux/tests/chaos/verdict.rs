@@ -1,5 +1,6 @@
 //! After the last fault: everything ends as it must, and the history is judged.
 
+use crate::clients::Started;
 use crate::engines::Engines;
 use crate::plan::ENGINES;
 use crate::work::{Errand, Shape};
@@ -10,12 +11,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 #[track_caller]
-pub fn judge(
-    world: &World,
-    engines: &mut Engines,
-    shapes: &[Shape],
-    acknowledged: &[(String, usize)],
-) {
+pub fn judge(world: &World, engines: &mut Engines, shapes: &[Shape], started: &[Started]) {
     everything_ends(world);
     wait_until("the dead are put away", PATIENCE, || {
         world.cluster.members().len() == ENGINES
@@ -31,7 +27,7 @@ pub fn judge(
     eprintln!("{report}");
     stories(&evidence, &report);
     report.assert();
-    results(world, &evidence, shapes, acknowledged);
+    results(world, &evidence, shapes, started);
 }
 
 #[track_caller]
@@ -58,7 +54,7 @@ fn everything_ends(world: &World) {
 
 /// Each run gave what its definition says, and was started once.
 #[track_caller]
-fn results(world: &World, evidence: &Evidence, shapes: &[Shape], acknowledged: &[(String, usize)]) {
+fn results(world: &World, evidence: &Evidence, shapes: &[Shape], started: &[Started]) {
     let list = world.cluster.json(&["list", "--limit", "100000"]);
     let all = list["runs"].as_array().unwrap();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
@@ -86,7 +82,7 @@ fn results(world: &World, evidence: &Evidence, shapes: &[Shape], acknowledged: &
         }
     }
     let submitted = |name: &str| {
-        let same = acknowledged
+        let same = started
             .iter()
             .filter(|(_, shape)| shapes[*shape].name == name);
         same.count()

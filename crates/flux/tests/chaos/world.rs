@@ -6,7 +6,7 @@ use flux_testkit::{Cluster, Witness};
 use std::path::PathBuf;
 
 /// Connections that the server takes: a few more than five engines need.
-const CONNECTIONS: usize = 60;
+pub const CONNECTIONS: usize = 60;
 
 pub struct World {
     pub witness: Witness,
@@ -44,10 +44,6 @@ impl World {
             .database
             .try_psql("select count(*) from flux.run where state = 0");
         rows.ok()?.concat().parse().ok()
-    }
-
-    pub fn connections(&self) -> usize {
-        CONNECTIONS
     }
 }
 
