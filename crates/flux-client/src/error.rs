@@ -34,6 +34,20 @@ impl Error {
     }
 }
 
+impl Error {
+    /// There is no such thing.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.code() == Code::NotFound
+    }
+
+    /// It is not in a state for that.
+    #[must_use]
+    pub fn is_precondition(&self) -> bool {
+        self.code() == Code::FailedPrecondition
+    }
+}
+
 /// The message, and what is wrong with which field.
 fn describe(status: &Status) -> String {
     let mut text = status.message().to_owned();

@@ -30,6 +30,7 @@ mod watch;
 pub use channels::Options;
 pub use error::Error;
 pub use flux_proto::v1;
+pub use flux_proto::{Duration, Timestamp};
 pub use watch::Watch;
 
 use channels::Channels;

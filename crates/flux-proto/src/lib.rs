@@ -18,5 +18,7 @@ pub mod peer {
     }
 }
 
+pub use prost_types::{Duration, Timestamp};
+
 /// A serialized `FileDescriptorSet` of all of them, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!("generated/descriptors.bin");

@@ -19,6 +19,9 @@ pub enum Error {
     /// Something stored cannot be read; the text says what and where.
     #[error("stored data cannot be read: {0}")]
     Corrupt(String),
+    /// Whoever stands before the store does not do that; the text says why.
+    #[error("{0}")]
+    Refused(String),
     /// A fault of the adapter itself: trying again will not help.
     #[error("internal error: {0}")]
     Internal(String),
