@@ -52,6 +52,11 @@ impl Postmaster {
 
     /// Ends it and waits until nothing of it is left.
     pub(crate) fn stop(mut self, mode: Mode) -> Result<(), String> {
+        if mode == Mode::Kill {
+            // First, so that it starts no process that the list below does not have: one that is left
+            // alive keeps the memory that they share, and no server can be started again.
+            signal("STOP", &[self.child.id()])?;
+        }
         let everybody = self.processes();
         match mode {
             Mode::Fast => signal("INT", &everybody[..1])?,
