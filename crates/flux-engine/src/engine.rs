@@ -16,7 +16,7 @@ use flux_core::ownership::{Timing, Trust};
 use flux_failover::{EVIDENCE, Membership, TrustHandle};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use tokio::sync::{Notify, Semaphore, broadcast, oneshot};
+use tokio::sync::{Notify, Semaphore, broadcast, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -38,7 +38,27 @@ pub struct Engine {
     drain: CancellationToken,
     /// Answers when the keeper has come to its end.
     ended: oneshot::Receiver<()>,
-    incarnation: Incarnation,
+    incarnation: watch::Receiver<Incarnation>,
+}
+
+/// What others may ask of a running engine, as long as they like.
+#[derive(Clone)]
+pub struct Handle {
+    shop: Arc<Shop>,
+    incarnation: watch::Receiver<Incarnation>,
+}
+
+impl Handle {
+    /// Its present incarnation.
+    #[must_use]
+    pub fn incarnation(&self) -> Incarnation {
+        *self.incarnation.borrow()
+    }
+
+    /// Says that work was made ready for it.
+    pub fn nudge(&self) {
+        self.shop.nudge.notify_one();
+    }
 }
 
 impl Engine {
@@ -88,7 +108,7 @@ impl Engine {
         if config.listened {
             shop.events.make_room();
         }
-        let incarnation = membership.incarnation();
+        let (telling, incarnation) = watch::channel(membership.incarnation());
         let (end, drain) = (CancellationToken::new(), CancellationToken::new());
         let keeper = Keeper {
             shop: Arc::clone(&shop),
@@ -97,6 +117,7 @@ impl Engine {
             stores,
             end: end.clone(),
             drain: drain.clone(),
+            incarnation: telling,
         };
         let (at_the_end, ended) = oneshot::channel();
         host.spawn(Box::pin(async move {
@@ -118,10 +139,19 @@ impl Engine {
         self.shop.events.subscribe()
     }
 
-    /// The incarnation it started as; a later one after it had to step down.
+    /// Its present incarnation: another one after it had to step down.
     #[must_use]
     pub fn incarnation(&self) -> Incarnation {
-        self.incarnation
+        *self.incarnation.borrow()
+    }
+
+    /// What others may ask of it.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle {
+            shop: Arc::clone(&self.shop),
+            incarnation: self.incarnation.clone(),
+        }
     }
 
     /// Says that work was made ready for it.
@@ -175,12 +205,14 @@ struct Keeper {
     stores: Stores,
     end: CancellationToken,
     drain: CancellationToken,
+    incarnation: watch::Sender<Incarnation>,
 }
 
 impl Keeper {
     async fn keep(self, membership: Membership) {
         loop {
             let me = membership.incarnation();
+            self.incarnation.send_replace(me);
             self.tell(EngineEvent::Joined(me));
             let drained = self.live(&membership, me).await;
             if drained {

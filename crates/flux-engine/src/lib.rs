@@ -24,7 +24,8 @@ pub mod trigger;
 mod watch;
 mod worker;
 
+pub use charts::{Charts, Missing};
 pub use config::{Config, MembersFactory, Stores};
-pub use engine::{Engine, StartError};
+pub use engine::{Engine, Handle, StartError};
 pub use event::EngineEvent;
 pub use submit::{RunOptions, deploy, new_run};

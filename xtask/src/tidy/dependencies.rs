@@ -49,6 +49,11 @@ const TABLE: &[Allowed] = &[
         never: &["tokio", "reqwest", "clap*"],
     },
     Allowed {
+        name: "flux-server",
+        ours: &["flux-core", "flux-proto", "flux-engine"],
+        never: &["clap*", "reqwest"],
+    },
+    Allowed {
         name: "flux-testkit",
         ours: &[
             "flux-core",
@@ -73,6 +78,7 @@ const TABLE: &[Allowed] = &[
             "flux-store",
             "flux-failover",
             "flux-engine",
+            "flux-server",
         ],
         never: &[],
     },
