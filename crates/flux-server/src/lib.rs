@@ -27,3 +27,5 @@ pub use listen::{Listen, Locked, SHORTEST_TOKEN, Tls, locks};
 pub use local::{Local, Ports};
 pub use server::{BindError, Bound, ServeError, Server};
 pub use service::{Api, Handle};
+/// Further services to host, such as that of engines among themselves.
+pub use tonic::service::Routes;

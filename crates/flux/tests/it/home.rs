@@ -49,6 +49,7 @@ impl Home {
             .current_dir(root())
             .env("HOME", self.0.path())
             .env("FLUX_DATA_DIR", self.0.path())
+            .env("FLUX_PORT", "0")
             .stdin(Stdio::null());
         command
     }
