@@ -3,7 +3,7 @@
 use crate::rig::{PATIENCE, Rig};
 use flux_core::balance::{Load, Score};
 use flux_core::clock::Clock;
-use flux_core::ports::members::{MemberState, Members};
+use flux_core::ports::members::MemberState;
 use flux_failover::SystemClock;
 use flux_proto::v1::*;
 use std::sync::atomic::Ordering;

@@ -68,7 +68,7 @@ impl Identity for Absent {
 }
 
 pub struct Rig {
-    _directory: TempDir,
+    directory: Arc<TempDir>,
     pub store: Arc<SqliteStore>,
     pub members: Arc<dyn Members>,
     pub beside: Arc<Beside>,
@@ -98,7 +98,7 @@ impl Rig {
         let path = directory.path().join("flux.db");
         let store = Arc::new(SqliteStore::open(&path, Options::default()).unwrap());
         Rig {
-            _directory: directory,
+            directory: Arc::new(directory),
             members: store.members(),
             beside: Arc::new(Beside {
                 incarnation: Incarnation::new(Uuid::now_v7()),
@@ -137,7 +137,9 @@ impl Rig {
         let (api, end) = (self.api(), CancellationToken::new());
         let handle = api.handle();
         let closed = end.clone().cancelled_owned();
+        let directory = Arc::clone(&self.directory);
         let task = tokio::spawn(async move {
+            let _as_long_as_it_serves = directory;
             bound.serve(api, Routes::default(), closed).await.unwrap();
         });
         Serving {
