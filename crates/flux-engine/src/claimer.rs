@@ -1,11 +1,14 @@
 //! Takes due branches for as long as there are free slots, and hands each to a worker.
 
 use crate::event::EngineEvent;
+use crate::monitor::Monitor;
 use crate::running::Standing;
 use crate::watch::{Knowledge, give_back_strays};
 use crate::worker::{Shop, Worker};
+use flux_core::balance::{Balancer, Load, Share};
 use flux_core::clock::{BootTime, Timestamp};
 use flux_core::ids::Incarnation;
+use flux_core::ports::Error;
 use flux_core::ports::branches::{ClaimRequest, Claims};
 use flux_failover::{EVIDENCE, Membership};
 use std::sync::Arc;
@@ -18,10 +21,15 @@ use tokio_util::task::TaskTracker;
 /// Branches taken by one claim.
 const BATCH: usize = 100;
 
+/// How far ready branches are counted, to share them with other engines.
+const LOOK: u32 = 1_000;
+
 pub(crate) struct Claimer {
     pub shop: Arc<Shop>,
     pub membership: Membership,
     pub knowledge: Arc<Knowledge>,
+    pub monitor: Arc<Monitor>,
+    pub balancer: Balancer,
     pub me: Incarnation,
     pub pool: Option<String>,
     pub poison_limit: u32,
@@ -33,7 +41,7 @@ pub(crate) struct Claimer {
 }
 
 impl Claimer {
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         while !self.end.is_cancelled() {
             let pause = self.pass().await;
             tokio::select! {
@@ -46,7 +54,7 @@ impl Claimer {
     }
 
     /// One round: claims until there is no slot or no work left; how long to pause then.
-    async fn pass(&self) -> Duration {
+    async fn pass(&mut self) -> Duration {
         if self.shop.strays.swap(false, Ordering::Relaxed)
             && let Err(error) = give_back_strays(&self.shop, self.me).await
         {
@@ -63,26 +71,73 @@ impl Claimer {
                 return self.poll.min(Duration::from_millis(100));
             }
             let free = self.slots.available_permits().clamp(1, BATCH);
-            let asked = self.shop.host.boot();
-            let claims = match self.claim(free).await {
-                Ok(claims) => claims,
+            let round = match self.round(free).await {
+                Ok(round) => round,
                 Err(error) => {
                     tracing::warn!(engine.id = %self.me, "cannot claim: {error}; trying again");
                     return self.poll.max(Duration::from_millis(200));
                 }
             };
-            let (taken, next_due) = (claims.branches.len(), claims.next_due);
-            self.hand_out(claims, asked);
-            if taken < free {
-                return self.pause(next_due);
+            if let Some(pause) = round {
+                return pause;
             }
         }
     }
 
-    async fn claim(&self, free: usize) -> Result<Claims, flux_core::ports::Error> {
+    /// Claims what is this engine's part of the work; how long to pause then, if not to go on at once.
+    async fn round(&mut self, free: usize) -> Result<Option<Duration>, Error> {
+        for report in self.shop.peers.reports() {
+            self.balancer.hear(report);
+        }
+        let free = free as u32;
+        let mut part = Share {
+            claim: free,
+            look_again: None,
+        };
+        if self.balancer.others_have_room(self.shop.host.boot()) {
+            let look = self.claim(0, LOOK).await?;
+            part = self.part(look.ready);
+            if part.claim == 0 {
+                let pause = self.pause(look.next_due);
+                return Ok(Some(
+                    part.look_again.map_or(pause, |again| again.min(pause)),
+                ));
+            }
+        }
+        let asked = self.shop.host.boot();
+        let limit = part.claim.min(free);
+        let claims = self.claim(limit, 0).await?;
+        let (taken, next_due) = (claims.branches.len() as u32, claims.next_due);
+        self.monitor.claimed(taken);
+        self.hand_out(claims, asked);
+        if taken > 0 {
+            self.shop.peers.changed();
+        }
+        let pause = self.pause(next_due);
+        Ok(match part.look_again {
+            Some(again) => Some(again.min(pause)),
+            None => (taken < limit).then_some(pause),
+        })
+    }
+
+    /// This engine's part of so many ready branches.
+    fn part(&mut self, ready: u32) -> Share {
+        let free = u32::try_from(self.slots.available_permits()).unwrap_or(u32::MAX);
+        let running = u32::try_from(self.shop.running.count()).unwrap_or(u32::MAX);
+        let load = Load {
+            running,
+            concurrency: running.saturating_add(free),
+            score: self.monitor.score(),
+        };
+        let now = self.shop.host.boot();
+        self.balancer.share(&load, ready, now)
+    }
+
+    async fn claim(&self, limit: u32, count: u32) -> Result<Claims, Error> {
         let request = ClaimRequest {
             owner: self.me,
-            limit: free as u32,
+            limit,
+            count,
             pool: self.pool.clone(),
             now: self.shop.host.now(),
             // On its last chance before the poison limit.
@@ -113,11 +168,13 @@ impl Claimer {
             let (entry, stop) = self.shop.running.enter(branch, claimed.fence.epoch);
             let shop = Arc::clone(&self.shop);
             let knowledge = Arc::clone(&self.knowledge);
+            let peers = Arc::clone(&self.shop.peers);
             let worker = Worker::new(shop, claimed, stop, trust.clone(), knowledge);
             let work = async move {
                 worker.drive().await;
                 drop(entry);
                 drop(slot);
+                peers.changed();
             };
             let work = self.workers.track_future(work);
             self.shop.host.spawn(Box::pin(work));

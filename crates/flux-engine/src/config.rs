@@ -1,9 +1,11 @@
 //! What an engine must be told.
 
 use crate::action;
+use crate::monitor::Config as MonitorConfig;
 use flux_core::ports::branches::Branches;
 use flux_core::ports::definitions::Definitions;
 use flux_core::ports::members::Members;
+use flux_core::ports::peers::Peers;
 use flux_core::ports::runs::Runs;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +33,8 @@ pub struct Config {
     pub max_cluster_size: u32,
     /// Somebody listens to its events from the start on.
     pub listened: bool,
+    /// Tells the others how much this machine has left; else they go by the count of branches.
+    pub monitor: Option<MonitorConfig>,
     /// Settings of the actions.
     pub actions: action::Config,
     /// Version of the engine.
@@ -51,4 +55,6 @@ pub struct Stores {
     pub runs: Arc<dyn Runs>,
     /// Definitions.
     pub definitions: Arc<dyn Definitions>,
+    /// The other engines, over the network.
+    pub peers: Arc<dyn Peers>,
 }

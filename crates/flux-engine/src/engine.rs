@@ -5,10 +5,13 @@ use crate::charts::Charts;
 use crate::claimer::Claimer;
 use crate::config::{Config, Stores};
 use crate::event::{EngineEvent, Events};
+use crate::monitor::Monitor;
+use crate::peers::{self, Own};
 use crate::running::{Running, Standing};
 use crate::schedules::Schedules;
 use crate::watch::{Knowledge, Watch};
 use crate::worker::Shop;
+use flux_core::balance::Balancer;
 use flux_core::chart::Compiler;
 use flux_core::host::{Host, within};
 use flux_core::ids::Incarnation;
@@ -16,9 +19,13 @@ use flux_core::ownership::{Timing, Trust};
 use flux_failover::{EVIDENCE, Membership, TrustHandle};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, broadcast, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// A load report counts for so long: three that did not come.
+const STALENESS: Duration = Duration::from_secs(3);
 
 /// Why an engine did not start.
 #[derive(Debug, thiserror::Error)]
@@ -55,9 +62,9 @@ impl Handle {
         *self.incarnation.borrow()
     }
 
-    /// Says that work was made ready for it.
-    pub fn nudge(&self) {
-        self.shop.nudge.notify_one();
+    /// Says that about `ready` branches were made ready, for it and for the others.
+    pub fn nudge(&self, ready: u32) {
+        self.shop.woke(ready);
     }
 }
 
@@ -102,6 +109,7 @@ impl Engine {
             events: Events::default(),
             nudge: Notify::new(),
             running: Running::new(),
+            peers: Arc::clone(&stores.peers),
             strays: AtomicBool::new(false),
             version: config.version,
         });
@@ -154,9 +162,14 @@ impl Engine {
         }
     }
 
-    /// Says that work was made ready for it.
-    pub fn nudge(&self) {
-        self.shop.nudge.notify_one();
+    /// Says that about `ready` branches were made ready, for it and for the others.
+    pub fn nudge(&self, ready: u32) {
+        self.shop.woke(ready);
+    }
+
+    /// Resolves when it has come to its end: it was drained by somebody else.
+    pub async fn ended(&mut self) {
+        let _gone = (&mut self.ended).await;
     }
 
     /// Stops claiming, lets each branch come to its next commit point, gives it back, leaves.
@@ -257,11 +270,32 @@ impl Keeper {
             // What runs is then killed at the first deadline and run again: slow, but right.
             tracing::error!("cannot start the thread that renews processes' deadlines: {error}");
         }
+        let monitor = Arc::new(Monitor::default());
+        if let Some(config) = self.config.monitor.clone() {
+            let run = Arc::clone(&monitor).run(config, Arc::clone(host), life.clone());
+            host.spawn(Box::pin(tasks.track_future(run)));
+        }
+        let own = Own {
+            shop: Arc::clone(&self.shop),
+            concurrency: self.config.concurrency,
+            monitor: Arc::clone(&monitor),
+        };
+        self.shop.peers.serve(me, Arc::new(own));
+        let follow = peers::follow(
+            Arc::clone(&self.shop),
+            me,
+            membership.clone(),
+            self.drain.clone(),
+            life.clone(),
+        );
+        host.spawn(Box::pin(tasks.track_future(follow)));
         let knowledge = Arc::new(Knowledge::new(membership.clone()));
         let claimer = Claimer {
             shop: Arc::clone(&self.shop),
             membership: membership.clone(),
             knowledge: Arc::clone(&knowledge),
+            monitor,
+            balancer: Balancer::new(me, STALENESS),
             me,
             pool: self.config.pool.clone(),
             poison_limit: self.config.poison_limit,

@@ -69,7 +69,7 @@ impl Schedules {
                 run_with_ids(&chart, &Value::default(), RunOptions::default(), now, ids)
             })
             .collect();
-        let count = runs.len();
+        let count = u32::try_from(runs.len()).unwrap_or(u32::MAX);
         let firing = Firing {
             name: record.name.clone(),
             due_at: due,
@@ -78,7 +78,7 @@ impl Schedules {
         };
         if self.definitions.fire(firing).await? {
             tracing::info!(workflow = %record.name, due = %due, runs = count, "schedule fired");
-            self.shop.nudge.notify_one();
+            self.shop.woke(count);
         }
         Ok(())
     }

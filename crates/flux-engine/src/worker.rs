@@ -17,6 +17,7 @@ use flux_core::ports::Error;
 use flux_core::ports::branches::{
     Branches, Claimed, Commit, Committed, Fence, Release, ReleaseTo, Then, Wait,
 };
+use flux_core::ports::peers::Peers;
 use flux_core::ports::runs::{NewRun, Outcome};
 use flux_core::value;
 use flux_core::walk::{self, Child, Draft, Env, Event, Look, Memory, Step, Walk};
@@ -38,9 +39,18 @@ pub(crate) struct Shop {
     /// Something became ready.
     pub nudge: tokio::sync::Notify,
     pub running: crate::running::Running,
+    pub peers: Arc<dyn Peers>,
     /// Perhaps the store says that we own what does not run here.
     pub strays: AtomicBool,
     pub version: &'static str,
+}
+
+impl Shop {
+    /// Work became ready, for whoever has room.
+    pub fn woke(&self, ready: u32) {
+        self.nudge.notify_one();
+        self.peers.nudge(ready);
+    }
 }
 
 /// A branch and its owner's right to it.
@@ -387,7 +397,7 @@ impl Worker {
         self.witness("committed", then);
         self.shop.running.cancelled(&cancelled);
         if woke {
-            self.shop.nudge.notify_one();
+            self.shop.woke(1);
         }
         self.tell_committed(&commit);
         match commit.then {

@@ -56,6 +56,8 @@ pub struct Failover {
     observer: Observer,
     suspects: BTreeSet<Incarnation>,
     differences: Differences,
+    /// As they were last read.
+    seen: Arc<Vec<Member>>,
     /// Of the store, when it was last observed.
     openings: u64,
     /// How many branches to free at a time.
@@ -86,20 +88,27 @@ impl Failover {
             observer: Observer::new(me, timing),
             suspects: BTreeSet::new(),
             differences: Differences::new(me, correction),
+            seen: Arc::default(),
             openings: 0,
             batch: *BATCH.end(),
         }
     }
 
     /// Makes a pass every observation interval and at every nudge, for ever; publishes the
-    /// report of each pass that has something to tell.
-    pub async fn run(mut self, nudge: Arc<Notify>, reports: watch::Sender<Arc<Report>>) {
+    /// report of each pass that has something to tell, and the members that it has read.
+    pub async fn run(
+        mut self,
+        nudge: Arc<Notify>,
+        reports: watch::Sender<Arc<Report>>,
+        members: watch::Sender<Arc<Vec<Member>>>,
+    ) {
         let mut failing = false;
         loop {
             let began = self.host.boot();
             match self.pass().await {
                 Ok(report) => {
                     failing = false;
+                    members.send_replace(self.seen.clone());
                     if report != Report::default() {
                         reports.send_replace(Arc::new(report));
                     }
@@ -148,6 +157,7 @@ impl Failover {
             suspects: self.suspects.iter().copied().collect(),
             ..Report::default()
         };
+        self.seen = Arc::new(members);
         for verdict in verdicts {
             self.execute(verdict, &mut report).await?;
         }

@@ -9,7 +9,7 @@ use flux_core::host::Host;
 use flux_core::ids::Incarnation;
 use flux_core::ownership::Timing;
 use flux_core::ports::Error;
-use flux_core::ports::members::Members;
+use flux_core::ports::members::{Member, Members};
 use tokio::sync::{Notify, watch};
 use tracing::{debug, info, warn};
 
@@ -99,6 +99,7 @@ struct Inner {
     correction: Correction,
     status: watch::Sender<Status>,
     reports: watch::Sender<Arc<Report>>,
+    seen: watch::Sender<Arc<Vec<Member>>>,
     nudge: Arc<Notify>,
     draining: AtomicBool,
     session: Mutex<Session>,
@@ -149,6 +150,7 @@ impl Membership {
             correction: Correction::default(),
             status: watch::Sender::new(Status::Joined(incarnation)),
             reports: watch::Sender::default(),
+            seen: watch::Sender::default(),
             nudge: Arc::default(),
             draining: AtomicBool::new(false),
             session: Mutex::new(session),
@@ -197,6 +199,12 @@ impl Membership {
     #[must_use]
     pub fn reports(&self) -> watch::Receiver<Arc<Report>> {
         self.inner.reports.subscribe()
+    }
+
+    /// Follows the members of the cluster, as this engine reads them when it observes them.
+    #[must_use]
+    pub fn members(&self) -> watch::Receiver<Arc<Vec<Member>>> {
+        self.inner.seen.subscribe()
     }
 
     /// Asks for a failover pass now.
@@ -308,7 +316,7 @@ impl Inner {
         let mut session = self.lock();
         self.status.send_replace(Status::Joined(incarnation));
         let (watching, over) = watch::channel(());
-        let failover = failover.run(self.nudge.clone(), self.reports.clone());
+        let failover = failover.run(self.nudge.clone(), self.reports.clone(), self.seen.clone());
         let announce = announce_loss(
             incarnation,
             trust.clone(),

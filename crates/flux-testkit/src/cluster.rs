@@ -1,7 +1,7 @@
 //! Several engines on one store, and the clients beside them: real processes.
 
 use crate::flux::{Flux, FluxBuilder};
-use crate::history::{Did, Evidence, FailoverEntry, LOGS, Record, Recorder, RunEntry, now};
+use crate::history::{Did, Evidence, FailoverEntry, LOGS, Nanos, Record, Recorder, RunEntry, now};
 use crate::wait::{pause, wait_until};
 use crate::witness::Witness;
 use flux_testkit_postgres::{Database, Server};
@@ -52,6 +52,11 @@ impl Cluster {
     pub fn on(mut self, url: &str) -> Cluster {
         self.url = Some(url.to_owned());
         self
+    }
+
+    /// Lets clients that come from now on ask the database with this URL: it has moved.
+    pub fn move_to(&mut self, url: &str) {
+        self.url = Some(url.to_owned());
     }
 
     /// The same on a database of its own, which the shared PostgreSQL server has as long as the
@@ -142,10 +147,18 @@ impl Cluster {
         std::fs::write(self.directory().join(&file), text).expect("the directory is writable");
         let ids = self.flux(&["submit", &file, "--count", &count.to_string()]);
         let ids: Vec<String> = ids.lines().map(str::to_owned).collect();
-        for run in &ids {
-            self.recorder.did(Did::Submitted(run.clone()));
-        }
+        ids.iter().for_each(|run| self.acknowledged(run));
         ids
+    }
+
+    /// Takes down that a client was told of this run's start.
+    pub fn acknowledged(&self, run: &str) {
+        self.recorder.did(Did::Submitted(run.to_owned()));
+    }
+
+    /// Takes down that the database was hindered from that time on until now, for all processes.
+    pub fn disturbed(&self, since: Nanos) {
+        self.recorder.did(Did::Disturbed(None, since));
     }
 
     /// A run with its branches.

@@ -1,6 +1,6 @@
 //! The real binary as a child process in a group of its own.
 
-use crate::history::{Did, Recorder};
+use crate::history::{Did, Nanos, Recorder};
 use crate::wait::{pause, wait_until};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::OsStr;
@@ -232,6 +232,11 @@ impl Flux {
     pub fn restart(&mut self) {
         self.kill9();
         self.started = start(&mut self.builder.command, &self.builder.recorder);
+    }
+
+    /// Takes down that it was hindered to reach the database from that time on until now.
+    pub fn disturbed(&self, since: Nanos) {
+        self.note(|process| Did::Disturbed(Some(process), since));
     }
 
     fn note(&self, did: impl Fn(usize) -> Did) {

@@ -104,6 +104,12 @@ impl Witness {
         format!("while :; do {}; sleep 0.05; done", self.mark(Sign::Alive))
     }
 
+    /// Work that shows so many times, a tenth of a second apart, that it is alive.
+    pub fn at_work(&self, times: usize) -> String {
+        let alive = self.mark(Sign::Alive);
+        format!("n=0; while [ $n -lt {times} ]; do {alive}; sleep 0.1; n=$((n + 1)); done")
+    }
+
     /// A shell command that appends the line. One small `O_APPEND` write is atomic, so lines of
     /// parallel actions do not mix. The first number of `/proc/uptime` is the boot clock.
     fn mark(&self, sign: Sign) -> String {

@@ -374,6 +374,7 @@ impl<'a> Reader<'a> {
             poison_limit: self.number("poison_limit", 1, 1_000_000, "5") as u32,
             listened: false,
             max_cluster_size: self.number("max_cluster_size", 1, 1_000, "35") as u32,
+            monitor: None,
             actions: self.actions(),
             version: env!("CARGO_PKG_VERSION"),
         }

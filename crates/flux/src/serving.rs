@@ -87,8 +87,8 @@ impl Local for Beside {
         self.engine.incarnation()
     }
 
-    fn nudge(&self, _ready: u32) {
-        self.engine.nudge();
+    fn nudge(&self, ready: u32) {
+        self.engine.nudge(ready);
     }
 
     fn drain(&self) {

@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::exit::{CONFIG, Failure, TRY_AGAIN, UNAVAILABLE};
 use flux_core::ports::members::Members;
+use flux_core::ports::peers::Alone;
 use flux_engine::{Engine, StartError, Stores};
 use flux_failover::SystemHost;
 use flux_store::Store;
@@ -53,6 +54,7 @@ pub async fn engine(
         branches: store.clone(),
         runs: store.clone(),
         definitions: store.clone(),
+        peers: Arc::new(Alone),
     };
     let compiler = Arc::new(flux_lang::Language);
     Engine::start(config, stores, compiler, Arc::new(SystemHost))

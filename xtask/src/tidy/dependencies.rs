@@ -44,6 +44,16 @@ const TABLE: &[Allowed] = &[
         never: &["clap*"],
     },
     Allowed {
+        name: "flux-client",
+        ours: &["flux-proto"],
+        never: &["reqwest", "clap*"],
+    },
+    Allowed {
+        name: "flux-peer",
+        ours: &["flux-core", "flux-proto"],
+        never: &["reqwest", "clap*"],
+    },
+    Allowed {
         name: "flux-proto",
         ours: &[],
         never: &["tokio", "reqwest", "clap*"],

@@ -85,6 +85,14 @@ impl Balancer {
         self.peers.remove(&who);
     }
 
+    /// Whether anybody that counts could take work: if not, there is nothing to share.
+    pub fn others_have_room(&mut self, now: BootTime) -> bool {
+        let staleness = self.staleness;
+        self.peers
+            .retain(|_, peer| now.since(peer.report.at) <= staleness);
+        self.peers.values().any(|peer| peer.load().free() > 0)
+    }
+
     /// How many of `ready` branches to claim now with the own load `load`.
     pub fn share(&mut self, load: &Load, ready: u32, now: BootTime) -> Share {
         let staleness = self.staleness;

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 pub struct ClaimRequest {
     /// The claiming incarnation; gets nothing unless it is alive in the members table.
     pub owner: Incarnation,
-    /// At most this many.
+    /// At most this many; none, to look only.
     pub limit: u32,
     /// Only branches of this pool; `None` is the common pool.
     pub pool: Option<String>,
@@ -22,6 +22,8 @@ pub struct ClaimRequest {
     /// Of the branches that lost this many engines in a row, an engine takes one at a time: the one
     /// that kills its engines then fails alone, without those that only happened to be there.
     pub alone_from: u32,
+    /// How far to count what is ready and not taken: 0 for an engine that shares with nobody.
+    pub count: u32,
 }
 
 /// Branches taken, and when to look again at the latest.
@@ -31,6 +33,8 @@ pub struct Claims {
     pub branches: Vec<Claimed>,
     /// Earliest due time among the waiting branches of the pool that were not due yet.
     pub next_due: Option<Timestamp>,
+    /// Ready branches of the pool that were not taken, as far as they were to be counted.
+    pub ready: u32,
 }
 
 /// A branch, now owned by the claimer, as of its commit point.

@@ -6,6 +6,7 @@ pub mod definitions;
 pub mod identity;
 pub mod members;
 pub mod operations;
+pub mod peers;
 pub mod runs;
 
 /// Why a port could not do what was asked.

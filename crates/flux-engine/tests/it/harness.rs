@@ -4,6 +4,7 @@ use flux_core::branch::RunState;
 use flux_core::clock::Clock;
 use flux_core::ids::RunId;
 use flux_core::ports::members::Members;
+use flux_core::ports::peers::Alone;
 use flux_core::ports::runs::{Event, Outcome, RunRecord, Runs, Signalled};
 use flux_core::value;
 use flux_engine::{Config, Engine, RunOptions, Stores, action, deploy, new_run};
@@ -53,6 +54,7 @@ impl House {
             poison_limit: 5,
             max_cluster_size: 35,
             listened: true,
+            monitor: None,
             actions: self.actions.clone(),
             version: "test",
         }
@@ -74,6 +76,7 @@ impl House {
             branches: self.store.clone(),
             runs: self.store.clone(),
             definitions: self.store.clone(),
+            peers: Arc::new(Alone),
         }
     }
 

@@ -13,6 +13,7 @@ use flux_core::ids::{BranchId, RunId};
 use flux_core::ownership::Timing;
 use flux_core::ports::definitions::Definitions;
 use flux_core::ports::members::Members;
+use flux_core::ports::peers::Alone;
 use flux_core::ports::runs::{Event, Runs};
 use flux_core::value::Value;
 use flux_engine::{Config, Engine, RunOptions, Stores, action, deploy, new_run};
@@ -354,6 +355,7 @@ impl Life {
             poison_limit: self.sim.plan.poison_limit,
             listened: false,
             max_cluster_size: self.sim.plan.max_cluster_size,
+            monitor: None,
             actions: action::Config::default(),
             version: "simulated",
         }
@@ -374,6 +376,7 @@ impl Life {
             branches: Arc::new(link.clone()),
             runs: Arc::new(link.clone()),
             definitions: Arc::new(link) as Arc<dyn Definitions>,
+            peers: Arc::new(Alone),
         }
     }
 

@@ -95,9 +95,9 @@ pub struct LoadReport {
     /// Available resources by `SYSTEM_RESOURCE_COMMAND`; more is better.
     #[prost(double, optional, tag = "3")]
     pub resources: ::core::option::Option<f64>,
-    /// Ready branches of its pool that it knows to wait.
+    /// Branches that it has claimed since the resources were measured: their cost is not in that yet.
     #[prost(uint32, tag = "4")]
-    pub ready: u32,
+    pub claimed_since: u32,
     /// The pool whose branches it claims; empty for the common one.
     #[prost(string, tag = "5")]
     pub pool: ::prost::alloc::string::String,

@@ -63,11 +63,8 @@ pub struct Load {
     /// Available resources by `SYSTEM_RESOURCE_COMMAND`; more is better.
     #[prost(double, optional, tag = "3")]
     pub resources: ::core::option::Option<f64>,
-    /// Ready branches that it has seen waiting.
-    #[prost(uint32, tag = "4")]
-    pub ready: u32,
     /// How long ago the report was received.
-    #[prost(message, optional, tag = "5")]
+    #[prost(message, optional, tag = "4")]
     pub age: ::core::option::Option<::prost_types::Duration>,
 }
 /// One engine that was declared dead.

@@ -27,6 +27,7 @@ pub(crate) fn statements() -> BTreeMap<&'static str, String> {
     let mut all: BTreeMap<&'static str, String> = BTreeMap::new();
     let fixed = [
         ("next waiting", claim::NEXT_WAITING),
+        ("ready", claim::READY),
         ("signals", claim::SIGNALS_AFTER),
         ("arrivals", claim::ARRIVALS),
         ("leave suspect", claim::LEAVE),

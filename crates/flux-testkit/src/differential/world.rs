@@ -106,6 +106,7 @@ impl World {
             now: at(self.now),
             // Which of several equally urgent ones is taken alone is for the store to choose.
             alone_from: u32::MAX,
+            count: 0,
         };
         let mut claims = match self.ports.store.claim(request).await {
             Ok(claims) => claims,

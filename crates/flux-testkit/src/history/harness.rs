@@ -34,6 +34,9 @@ pub enum Did {
     Submitted(String),
     /// Got no processor from that time on until now.
     Stalled(Nanos),
+    /// Hindered the database, or only its way to this process, from that time on until now: who
+    /// cannot reach it can do no duties.
+    Disturbed(Option<usize>, Nanos),
 }
 
 /// Takes down deeds and trails of all processes of one cluster.

@@ -22,6 +22,8 @@ pub(super) struct Life {
     pub ended: Option<Nanos>,
     /// When it was frozen, and until when.
     pub frozen: Vec<(Nanos, Nanos)>,
+    /// When the database was hindered, or its way to it, and until when.
+    pub disturbed: Vec<(Nanos, Nanos)>,
 }
 
 impl Life {
@@ -59,6 +61,7 @@ impl Life {
             left: None,
             ended: None,
             frozen: Vec::new(),
+            disturbed: Vec::new(),
         })
     }
 
@@ -91,6 +94,9 @@ impl Life {
                 Did::Thawed(process) if process == self.process => {
                     self.frozen.extend(since.take().map(|from| (from, deed.at)));
                 }
+                Did::Disturbed(whom, since) if whom.is_none_or(|whom| whom == self.process) => {
+                    self.disturbed.push((since, deed.at));
+                }
                 _ => {}
             }
         }
@@ -122,13 +128,20 @@ impl Life {
             .copied()
     }
 
-    /// Whether it could do its duties all the time: lived, was not frozen, and beat in time, without
-    /// which it judges nobody and claims nothing.
+    /// The end of the last disturbance within this time.
+    pub fn disturbed_until(&self, from: Nanos, to: Nanos) -> Option<Nanos> {
+        let within = self.disturbed.iter().filter(|(a, b)| *b > from && *a <= to);
+        within.map(|(_, end)| *end).max()
+    }
+
+    /// Whether it could do its duties all the time: lived, was not frozen, could reach the database,
+    /// and beat in time, without which it judges nobody and claims nothing.
     pub fn was_well(&self, from: Nanos, to: Nanos) -> bool {
         let over = [self.resigned, self.ended];
         let lived = self.joined <= from && over.into_iter().flatten().all(|end| end > to);
         let thawed = self.frozen.iter().all(|(a, b)| *b < from || *a > to);
-        lived && thawed && self.beat_in_time(from, to)
+        let reached = self.disturbed_until(from, to).is_none();
+        lived && thawed && reached && self.beat_in_time(from, to)
     }
 
     fn beat_in_time(&self, from: Nanos, to: Nanos) -> bool {

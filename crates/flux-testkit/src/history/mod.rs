@@ -74,6 +74,9 @@ pub struct Rules {
     pub unfinished: Vec<String>,
     /// Calendar clocks differ, by which engines judge what is due.
     pub wrong_clocks: bool,
+    /// The database failed over to a copy that lacked its last commits: what the engines and actions
+    /// tell of these is not in its history, and may have happened again in another way.
+    pub lost_tail: bool,
 }
 
 impl Default for Rules {
@@ -84,6 +87,7 @@ impl Default for Rules {
             finish_within: Duration::from_secs(180),
             unfinished: Vec::new(),
             wrong_clocks: false,
+            lost_tail: false,
         }
     }
 }

@@ -80,6 +80,8 @@ pub struct TakeoverEntry {
 pub struct FailoverEntry {
     /// Who was declared dead.
     pub incarnation: String,
+    /// Its name.
+    pub engine: String,
     /// By whom.
     pub by: String,
 }
@@ -129,6 +131,7 @@ impl FailoverEntry {
     pub fn parse(value: &Value) -> FailoverEntry {
         FailoverEntry {
             incarnation: text(&value["incarnation"]),
+            engine: text(&value["engine"]),
             by: text(&value["by"]),
         }
     }

@@ -40,6 +40,7 @@ impl State {
         Claims {
             branches,
             next_due: self.next_due(request),
+            ready: self.ready(request),
         }
     }
 
@@ -114,6 +115,15 @@ impl State {
     pub(super) fn arrivals_of(&self, branch: BranchId) -> impl Iterator<Item = &Arrival> {
         let range = self.arrivals.range((branch, 0)..=(branch, u32::MAX));
         range.map(|(_, arrival)| arrival)
+    }
+
+    fn ready(&self, request: &ClaimRequest) -> u32 {
+        let ready = self.branches_where(|branch| {
+            branch.state == BranchState::Ready && branch.pool == request.pool
+        });
+        u32::try_from(ready.len())
+            .unwrap_or(u32::MAX)
+            .min(request.count)
     }
 
     fn next_due(&self, request: &ClaimRequest) -> Option<Timestamp> {

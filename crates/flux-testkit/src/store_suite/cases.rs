@@ -16,6 +16,7 @@ macro_rules! store_suite {
                 only_the_living_claim,
                 a_running_branch_is_not_claimed_again,
                 what_is_not_due_yet_stays,
+                a_look_takes_nothing_and_counts,
                 what_is_ready_waits_for_no_calendar,
                 a_waiting_branch_is_claimed_when_due,
                 next_due_looks_at_its_own_pool,

@@ -2,7 +2,7 @@
 
 use flux_core::branch::{BranchState, RunState};
 use flux_core::ids::{BranchId, CommitNo, Epoch};
-use flux_core::ports::branches::{Claims, JoinWake, Wait};
+use flux_core::ports::branches::{ClaimRequest, Claims, JoinWake, Wait};
 use flux_core::ports::runs::NewRun;
 
 use super::fixture::*;
@@ -153,6 +153,29 @@ pub async fn what_is_not_due_yet_stays(ports: Ports) {
     let claims = ports.claims(owner, 10, 60).await;
     assert_eq!(ids(&claims), [branch_id(1)], "due at exactly now");
     assert_eq!(claims.next_due, None);
+}
+
+/// Who shares the work with others looks first, and is told how much there is.
+pub async fn a_look_takes_nothing_and_counts(ports: Ports) {
+    ports.deploy().await;
+    let owner = ports.engine(1).await;
+    ports.submit((1..=5).map(run).collect()).await;
+    let look = |limit, count| ClaimRequest {
+        owner,
+        limit,
+        pool: None,
+        now: at(10),
+        alone_from: u32::MAX,
+        count,
+    };
+    for (limit, count, taken, ready) in [(0, 9, 0, 5), (0, 3, 0, 3), (2, 9, 2, 3), (1, 0, 1, 0)] {
+        let claims = ports.store.claim(look(limit, count)).await.expect("claim");
+        assert_eq!(
+            (claims.branches.len(), claims.ready),
+            (taken, ready),
+            "{limit} {count}"
+        );
+    }
 }
 
 /// What is ready is taken by an engine whose calendar is behind that of whoever made it ready.

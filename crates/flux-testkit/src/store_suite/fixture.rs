@@ -106,6 +106,7 @@ impl Ports {
             pool: pool.map(str::to_owned),
             now: at(now),
             alone_from: u32::MAX,
+            count: 0,
         };
         self.store.claim(request).await.expect("claim")
     }

@@ -59,6 +59,7 @@ pub async fn suspects_are_claimed_one_at_a_time(ports: Ports) {
             pool: None,
             now: at(now),
             alone_from: 1,
+            count: 0,
         };
         let claims = ports.store.claim(request).await.expect("claim");
         assert_eq!(claims.branches.len(), taken, "at second {now}");

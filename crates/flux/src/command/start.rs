@@ -45,7 +45,7 @@ pub async fn run(args: &Args, config: Config) -> Result<(), Failure> {
     let mut settings = config.engine.clone();
     settings.address = serving::advertised(&bound, &config);
     // Joining waits while the store is away or every place is taken.
-    let engine = tokio::select! {
+    let mut engine = tokio::select! {
         engine = wiring::engine(settings, &store) => engine?,
         () = stop.wanted() => return Err(Failure::new(INTERRUPTED, "stopped before it had joined")),
     };
@@ -63,6 +63,12 @@ pub async fn run(args: &Args, config: Config) -> Result<(), Failure> {
     let server_failed = tokio::select! {
         () = stop.wanted() => None,
         () = asked_to_drain.cancelled() => None,
+        () = engine.ended() => {
+            output::note("drained, as somebody has asked");
+            closing.cancel();
+            let _closed = server.await;
+            return Ok(());
+        }
         ended = &mut server => Some(format!("the server for clients has ended: {ended:?}")),
     };
     clients.draining();

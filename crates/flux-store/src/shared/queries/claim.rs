@@ -25,6 +25,8 @@ const MAX_SIGNALS: i64 = 100;
 pub(crate) const NEXT_WAITING: &str = "\
     SELECT min(due_at) FROM branch \
     WHERE pool = ? AND state = 2 AND due_at IS NOT NULL AND due_at > ?";
+pub(crate) const READY: &str = "\
+    SELECT count(*) FROM (SELECT 1 FROM branch WHERE pool = ? AND state = 0 LIMIT ?) AS ready";
 pub(crate) const SIGNALS_AFTER: &str = "\
     SELECT seq, kind, json FROM signal WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?";
 pub(crate) const ARRIVALS: &str = "\
@@ -58,6 +60,10 @@ type RowTypes = (
 );
 pub(crate) type RunRow = (String, String, i64, Option<String>, String);
 
+fn pool_of(request: &ClaimRequest) -> &str {
+    pool(request.pool.as_deref())
+}
+
 /// Takes due branches, the most urgent first; nothing unless the claimer is alive.
 pub(crate) async fn claim(conn: &mut Conn, request: &ClaimRequest) -> Result<Claims, Fail> {
     let owner = request.owner.uuid();
@@ -71,7 +77,7 @@ pub(crate) async fn claim(conn: &mut Conn, request: &ClaimRequest) -> Result<Cla
         return Ok(Claims::default());
     }
     let now = request.now.as_micros();
-    let pool = pool(request.pool.as_deref());
+    let pool = pool_of(request);
     sql(dialect::PROMOTE_DUE)
         .int(now)
         .text(pool)
@@ -80,10 +86,33 @@ pub(crate) async fn claim(conn: &mut Conn, request: &ClaimRequest) -> Result<Cla
         .execute(conn)
         .await?;
     let suspect_from = i64::from(request.alone_from);
+    let mut rows = take(conn, request, now).await?;
+    leave_suspects(conn, suspect_from, &mut rows).await?;
+    let runs = runs_of(conn, &rows).await?;
+    let mut branches = Vec::with_capacity(rows.len());
+    for row in rows {
+        branches.push(claimed(conn, request, row, &runs).await?);
+    }
+    let next_due = next_due(conn, pool, now).await?;
+    let ready = ready(conn, pool, request.count).await?;
+    Ok(Claims {
+        branches,
+        next_due,
+        ready,
+    })
+}
+
+/// The most urgent ones, in this order.
+async fn take(conn: &mut Conn, request: &ClaimRequest, now: i64) -> Result<Vec<Row>, Fail> {
+    if request.limit == 0 {
+        return Ok(Vec::new());
+    }
+    let owner = request.owner.uuid();
+    let suspect_from = i64::from(request.alone_from);
     let mut rows: Vec<Row> = sql(dialect::CLAIM_READY)
         .id(owner)
         .int(now)
-        .text(pool)
+        .text(pool_of(request))
         .int(suspect_from)
         .id(owner)
         .int(suspect_from)
@@ -94,14 +123,22 @@ pub(crate) async fn claim(conn: &mut Conn, request: &ClaimRequest) -> Result<Cla
         .await?;
     // RETURNING has no order.
     rows.sort_by_key(|row| (row.8, row.9));
-    leave_suspects(conn, suspect_from, &mut rows).await?;
-    let runs = runs_of(conn, &rows).await?;
-    let mut branches = Vec::with_capacity(rows.len());
-    for row in rows {
-        branches.push(claimed(conn, request, row, &runs).await?);
+    Ok(rows)
+}
+
+/// How many branches are ready, counted up to `most`.
+async fn ready(conn: &mut Conn, pool: &str, most: u32) -> Result<u32, Fail> {
+    if most == 0 {
+        return Ok(0);
     }
-    let next_due = next_due(conn, pool, now).await?;
-    Ok(Claims { branches, next_due })
+    let rows: Vec<(i64,)> = sql(READY)
+        .text(pool)
+        .int(i64::from(most))
+        .rows::<(BigInt,)>()
+        .load(conn)
+        .await?;
+    let count = rows.into_iter().next().map_or(0, |(count,)| count);
+    Ok(u32::try_from(count).unwrap_or(most))
 }
 
 /// Gives back all suspects but the first; the claim took none if there was one already.

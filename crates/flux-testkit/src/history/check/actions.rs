@@ -47,6 +47,7 @@ fn attempts(marks: &[Mark]) -> BTreeMap<&str, Vec<Attempt<'_>>> {
 /// S5. No action of a branch begins while another one still shows life, or after a later owner's.
 /// A machine that stood still for longer than the guard time, within a window, excuses it.
 pub(super) fn none_at_once(case: &Case) -> Checked {
+    case.nothing_undone()?;
     let mut found = Vec::new();
     for (branch, attempts) in attempts(marks(case)?) {
         for pair in attempts.windows(2) {
@@ -88,6 +89,7 @@ fn excused(case: &Case, branch: &str, before: &Attempt, after: &Attempt) -> bool
 /// S6. A step that is told to have completed has begun; a key belongs to one step; each attempt of
 /// it has a higher epoch. A step is known to leave marks when it left one in any run.
 pub(super) fn at_least_once(case: &Case) -> Checked {
+    case.nothing_undone()?;
     let marks = marks(case)?;
     let mut found = Vec::new();
     let mut steps: BTreeMap<&str, &Mark> = BTreeMap::new();
@@ -114,11 +116,12 @@ pub(super) fn at_least_once(case: &Case) -> Checked {
         .iter()
         .map(|mark| (mark.branch(), mark.node.as_str()))
         .collect();
+    let leave_marks = leave_marks(case);
     for run in &case.evidence.record.runs {
         for commit in &run.commits {
             for (_, node) in commit.events.iter().filter(|(kind, _)| kind == "completed") {
                 let has = begun.contains(&(commit.branch.as_str(), node));
-                if !has && leaves_marks(case, run, marks, node) {
+                if !has && leave_marks.contains(&(run.workflow.as_str(), node)) {
                     let says = format!(
                         "{node} completed at commit point {}, and never began",
                         commit.number
@@ -131,22 +134,16 @@ pub(super) fn at_least_once(case: &Case) -> Checked {
     Ok(found)
 }
 
-fn leaves_marks(case: &Case, run: &RunEntry, marks: &[Mark], node: &str) -> bool {
-    let mut same = case
-        .evidence
-        .record
-        .runs
-        .iter()
-        .filter(|other| other.workflow == run.workflow);
-    same.any(|other| {
-        let of = |mark: &Mark| {
-            other
-                .branches
-                .iter()
-                .any(|branch| branch.id == mark.branch())
-        };
-        marks.iter().any(|mark| mark.node == node && of(mark))
-    })
+/// Workflows and those of their nodes that left marks in any run.
+fn leave_marks<'e>(case: &Case<'e>) -> BTreeSet<(&'e str, &'e str)> {
+    let mut all = BTreeSet::new();
+    for run in &case.evidence.record.runs {
+        for branch in &run.branches {
+            let marks = case.marks_of(&branch.id).iter();
+            all.extend(marks.map(|mark| (run.workflow.as_str(), mark.node.as_str())));
+        }
+    }
+    all
 }
 
 /// L3. Nothing shows life beyond what the last heartbeat of its owner allowed.
@@ -156,7 +153,7 @@ pub(super) fn own_loss_first(case: &Case) -> Checked {
     case.trail()?;
     let mut found = Vec::new();
     for mark in marks(case)? {
-        let owner = case.owner(mark.branch(), mark.epoch);
+        let owner = case.only_owner(mark.branch(), mark.epoch);
         let Some(life) = owner.and_then(|owner| case.life(owner)) else {
             continue;
         };
@@ -185,8 +182,8 @@ pub(super) fn begun_again(case: &Case, run: &RunEntry, held: &Held) -> Vec<Viola
     if events().any(|(kind, _)| kind == "retry") {
         return Vec::new();
     }
-    let begins = |mark: &&Mark| mark.begins() && mark.branch() == held.branch;
-    let marks: Vec<&Mark> = case.evidence.marks.iter().filter(begins).collect();
+    let marks = case.marks_of(&held.branch).iter().copied();
+    let marks: Vec<&Mark> = marks.filter(|mark| mark.begins()).collect();
     let mut found = Vec::new();
     for mark in marks.iter().filter(|mark| mark.epoch == held.epoch) {
         let before = commits

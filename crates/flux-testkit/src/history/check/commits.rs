@@ -4,12 +4,13 @@ use super::{Case, Checked, about};
 use crate::history::{CommitEntry, RunEntry, Violation, What};
 use std::collections::BTreeMap;
 
-/// S1. A branch has one owner in each epoch, nobody else commits, and epochs never go back.
+/// S1. A branch has one owner in each epoch (of what was not lost), nobody else commits, and epochs
+/// never go back.
 pub(super) fn one_committer(case: &Case) -> Checked {
     case.trail()?;
     let mut found = Vec::new();
     for ((branch, epoch), holders) in &case.owners {
-        if holders.len() > 1 {
+        if holders.len() > 1 && !case.rules.lost_tail {
             let says = format!("several incarnations held it: {holders:?}");
             found.push(Violation::new(says).branch(branch).epoch(*epoch));
         }
@@ -70,7 +71,8 @@ pub(super) fn exactly_once(case: &Case) -> Checked {
         }
     }
     let mut told = BTreeMap::new();
-    for (entry, held, _) in case.committed() {
+    let acknowledged = case.committed().filter(|_| !case.rules.lost_tail);
+    for (entry, held, _) in acknowledged {
         let point = (held.branch.clone(), held.commit_no);
         if entry.at <= case.evidence.read_at && stored.get(&point) != Some(&held.epoch) {
             let says = format!(
@@ -95,6 +97,7 @@ pub(super) fn exactly_once(case: &Case) -> Checked {
 /// S7. A claim goes on from the highest commit point of the epochs before, the next commit follows
 /// it, and no action begins again whose end a commit point has stored.
 pub(super) fn back_to_the_break(case: &Case) -> Checked {
+    case.nothing_undone()?;
     case.trail()?;
     let mut found = Vec::new();
     for entry in &case.evidence.trail {
@@ -122,6 +125,7 @@ pub(super) fn back_to_the_break(case: &Case) -> Checked {
 /// S8. Nobody takes over a branch whose owner had let it wait, end or be ready; what waits has no
 /// owner.
 pub(super) fn waiting_is_left_alone(case: &Case) -> Checked {
+    case.nothing_undone()?;
     let mut let_go = BTreeMap::new();
     for entry in &case.evidence.trail {
         let (held, state) = match &entry.what {

@@ -111,6 +111,7 @@ fn certain_until(case: &Case, engine: &str) -> Nanos {
 
 /// S12. What a dead incarnation asks for after its conviction is refused.
 pub(super) fn dead_stays_dead(case: &Case) -> Checked {
+    case.nothing_undone()?;
     let trail = case.trail()?;
     if convictions(case).next().is_none() {
         return Err("nobody was declared dead".to_owned());

@@ -10,6 +10,7 @@ use super::lives::Life;
 use super::{
     Entry, Evidence, Finding, Held, Nanos, Report, Rules, RunEntry, Verdict, Violation, What,
 };
+use crate::witness::Mark;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The violations found, or why there is nothing to check.
@@ -90,6 +91,10 @@ pub(super) struct Case<'e> {
     pub lives: Vec<Life>,
     /// Who said to hold a branch in an epoch: by claims and commits.
     pub owners: BTreeMap<(&'e str, u64), BTreeSet<&'e str>>,
+    /// The claims and commits of the trail, by their run.
+    told: BTreeMap<&'e str, Vec<&'e Entry>>,
+    /// The marks, by their branch.
+    marks: BTreeMap<&'e str, Vec<&'e Mark>>,
 }
 
 /// Runs every check.
@@ -114,6 +119,7 @@ pub(super) fn all(case: &Case) -> Report {
 impl<'e> Case<'e> {
     pub fn new(evidence: &'e Evidence, rules: &'e Rules) -> Case<'e> {
         let mut owners: BTreeMap<(&str, u64), BTreeSet<&str>> = BTreeMap::new();
+        let mut told: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
         for entry in &evidence.trail {
             let (What::Claimed { branch, .. } | What::Committed { branch, .. }) = &entry.what
             else {
@@ -121,13 +127,30 @@ impl<'e> Case<'e> {
             };
             let holders = owners.entry((&branch.branch, branch.epoch)).or_default();
             holders.insert(&entry.engine);
+            told.entry(&branch.run).or_default().push(entry);
+        }
+        let mut marks: BTreeMap<&str, Vec<&Mark>> = BTreeMap::new();
+        for mark in &evidence.marks {
+            marks.entry(mark.branch()).or_default().push(mark);
         }
         Case {
             evidence,
             rules,
             lives: Life::all(&evidence.trail, &evidence.deeds),
             owners,
+            told,
+            marks,
         }
+    }
+
+    /// The claims and commits of a run in the trail.
+    pub fn told_of(&self, run: &str) -> &[&'e Entry] {
+        self.told.get(run).map_or(&[], Vec::as_slice)
+    }
+
+    /// The marks of a branch.
+    pub fn marks_of(&self, branch: &str) -> &[&'e Mark] {
+        self.marks.get(branch).map_or(&[], Vec::as_slice)
     }
 
     /// Who held the branch in that epoch, as far as the trail tells.
@@ -136,8 +159,22 @@ impl<'e> Case<'e> {
         holders.first().copied()
     }
 
+    /// The same where there was no other: an epoch that was lost begins again, with another owner.
+    pub fn only_owner(&self, branch: &str, epoch: u64) -> Option<&'e str> {
+        let holders = self.owners.get(&(branch, epoch))?;
+        holders.first().copied().filter(|_| holders.len() == 1)
+    }
+
     pub fn life(&self, engine: &str) -> Option<&Life> {
         self.lives.iter().find(|life| life.engine == engine)
+    }
+
+    /// Says why not, unless all that was acknowledged is in the one history of the database.
+    pub fn nothing_undone(&self) -> Result<(), String> {
+        match self.rules.lost_tail {
+            true => Err("the database lost its last commits".to_owned()),
+            false => Ok(()),
+        }
     }
 
     /// The trail, if the engines left one.

@@ -31,8 +31,7 @@ pub(super) fn found_in_time(case: &Case) -> Checked {
             .iter()
             .any(|f| f.incarnation == dead.engine);
         for watcher in case.lives.iter().filter(|life| life.engine != dead.engine) {
-            let since = last.max(watcher.joined);
-            let Some(by) = limit(case, watcher, dead, since) else {
+            let Some((since, by)) = watch(case, watcher, dead, last.max(watcher.joined)) else {
                 continue;
             };
             let in_time = convicted.map_or(told, |at| at <= by);
@@ -55,10 +54,18 @@ pub(super) fn found_in_time(case: &Case) -> Checked {
     Ok(found)
 }
 
-/// By when the watcher must have convicted; `None` if that is beyond all time.
-fn limit(case: &Case, watcher: &Life, dead: &Life, since: Nanos) -> Option<Nanos> {
+/// Since when the watcher could watch undisturbed (an error starts its observation anew), and by when
+/// it must have convicted; `None` if that is beyond all time.
+fn watch(case: &Case, watcher: &Life, dead: &Life, mut since: Nanos) -> Option<(Nanos, Nanos)> {
     let bound = dead.window.checked_add(2 * watcher.observes())?;
-    since.checked_add(bound)?.checked_add(case.slack())
+    let bound = bound.checked_add(case.slack())?;
+    loop {
+        let by = since.checked_add(bound)?;
+        match watcher.disturbed_until(since, by) {
+            Some(end) => since = end,
+            None => return Some((since, by)),
+        }
+    }
 }
 
 /// L2. What was freed from a dead engine is claimed by whoever has a free slot.
@@ -105,14 +112,11 @@ pub(super) fn fair(case: &Case) -> Checked {
 /// A branch (or, where none is named, the first of a run) that became ready at `at`, and was not
 /// claimed in time though somebody had a free slot all the time.
 fn unclaimed(case: &Case, at: Nanos, held: &Held) -> Option<Violation> {
-    let claims = case
-        .evidence
-        .trail
-        .iter()
-        .filter_map(|entry| match &entry.what {
-            What::Claimed { branch, lost, .. } => Some((entry.at, branch, *lost)),
-            _ => None,
-        });
+    let told = case.told_of(&held.run).iter();
+    let claims = told.filter_map(|entry| match &entry.what {
+        What::Claimed { branch, lost, .. } => Some((entry.at, branch, *lost)),
+        _ => None,
+    });
     let of_it = |branch: &Held| match held.branch.as_str() {
         "" => branch.run == held.run,
         id => branch.branch == id && (branch.epoch > held.epoch || held.epoch == 0),
@@ -178,19 +182,19 @@ fn had_a_slot(case: &Case, life: &Life, from: Nanos, to: Nanos) -> bool {
 
 /// L6. An engine that was asked to stop, and did, leaves nothing to take over.
 pub(super) fn drained(case: &Case) -> Checked {
+    let deeds = &case.evidence.deeds;
     let hurt = |process: usize| {
-        case.evidence
-            .deeds
+        deeds
             .iter()
             .any(|deed| deed.did == Did::Killed(process) || deed.did == Did::Froze(process))
     };
     let asked = case.lives.iter().filter(|life| {
-        let asked = case
-            .evidence
-            .deeds
-            .iter()
-            .any(|deed| deed.did == Did::Terminated(life.process));
-        asked && life.ended.is_some() && life.left.is_some() && !hurt(life.process)
+        let mut deeds = deeds.iter();
+        let asked = deeds.find(|deed| deed.did == Did::Terminated(life.process));
+        asked.zip(life.ended).is_some_and(|(asked, ended)| {
+            let reached = life.disturbed_until(asked.at, ended).is_none();
+            reached && life.left.is_some() && !hurt(life.process)
+        })
     });
     let asked: Vec<&Life> = asked.collect();
     if asked.is_empty() {

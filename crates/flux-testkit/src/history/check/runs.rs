@@ -25,7 +25,9 @@ pub(super) fn none_lost(case: &Case) -> Checked {
     let mut found = Vec::new();
     for (_, id) in submitted(case)? {
         let Some(run) = case.evidence.record.run(id) else {
-            found.push(Violation::new("it was acknowledged, and is not there").run(id));
+            if !case.rules.lost_tail {
+                found.push(Violation::new("it was acknowledged, and is not there").run(id));
+            }
             continue;
         };
         let open = ["ready", "running", "waiting", "paused"];
@@ -65,6 +67,7 @@ fn ownerless(case: &Case, run: &RunEntry) -> Vec<Violation> {
 /// S9. A branch ends, and so arrives at its join, once; what a branch does after a wait (at a join
 /// or a trigger) it does once.
 pub(super) fn goes_on_once(case: &Case) -> Checked {
+    case.nothing_undone()?;
     case.trail()?;
     let mut found = Vec::new();
     let mut ends: BTreeMap<&str, &Held> = BTreeMap::new();
@@ -112,11 +115,11 @@ pub(super) fn end_is_final(case: &Case) -> Checked {
             found.push(Violation::new(says).run(&run.id).branch(&branch.id));
         }
     }
-    let ends = case
-        .committed()
-        .filter(|(_, held, then)| *then == "end" && !case.was_sent_back(&held.branch));
+    let ends = case.committed().filter(|(_, held, then)| {
+        *then == "end" && !case.rules.lost_tail && !case.was_sent_back(&held.branch)
+    });
     for (end, held, _) in ends {
-        for entry in &case.evidence.trail {
+        for entry in case.told_of(&held.run) {
             let later = match &entry.what {
                 What::Claimed { branch, .. } if branch.epoch > held.epoch => branch,
                 What::Committed { branch, .. } if branch.commit_no > held.commit_no => branch,
@@ -127,11 +130,7 @@ pub(super) fn end_is_final(case: &Case) -> Checked {
                 found.push(about(later, says));
             }
         }
-        let marks = case
-            .evidence
-            .marks
-            .iter()
-            .filter(|mark| mark.branch() == held.branch);
+        let marks = case.marks_of(&held.branch).iter();
         for mark in marks.filter(|mark| mark.begins() && mark.at > end.at) {
             let says = format!(
                 "action {} began {} after its end",
@@ -144,17 +143,30 @@ pub(super) fn end_is_final(case: &Case) -> Checked {
     Ok(found)
 }
 
+/// The last thing that was done to an engine, or to the database; clients come and go all the time.
+fn healed(case: &Case) -> Nanos {
+    let engine = |process: usize| case.lives.iter().any(|life| life.process == process);
+    let faults = case.evidence.deeds.iter().filter(|deed| match deed.did {
+        Did::Started(process)
+        | Did::Killed(process)
+        | Did::Terminated(process)
+        | Did::Froze(process)
+        | Did::Thawed(process) => engine(process),
+        Did::Disturbed(..) => true,
+        Did::Submitted(_) | Did::Stalled(_) | Did::Ended(_) => false,
+    });
+    faults.map(|deed| deed.at).max().unwrap_or(0)
+}
+
+fn is_end(what: &What) -> bool {
+    matches!(what, What::Committed { then, .. } if then == "end")
+}
+
 /// L4. Every run has ended, but those that the test left unfinished on purpose; and none took too
 /// long after the last fault.
 pub(super) fn all_end(case: &Case) -> Checked {
     let mut found = Vec::new();
-    let faults = case.evidence.deeds.iter().filter(|deed| {
-        !matches!(
-            deed.did,
-            Did::Submitted(_) | Did::Stalled(_) | Did::Ended(_)
-        )
-    });
-    let healed = faults.map(|deed| deed.at).max().unwrap_or(0);
+    let healed = healed(case);
     let within = case.rules.finish_within.as_nanos() as Nanos;
     for (at, id) in submitted(case)? {
         let Some(run) = case.evidence.record.run(id) else {
@@ -163,12 +175,8 @@ pub(super) fn all_end(case: &Case) -> Checked {
         if !run.is_over() && !case.rules.unfinished.iter().any(|run| run == id) {
             found.push(Violation::new(format!("it is still {}", run.state)).run(id));
         }
-        let ends = case
-            .committed()
-            .filter(|(_, held, then)| *then == "end" && held.run == id);
-        let took = ends
-            .map(|(end, ..)| end.at.saturating_sub(healed.max(at)))
-            .max();
+        let ends = case.told_of(id).iter().filter(|entry| is_end(&entry.what));
+        let took = ends.map(|end| end.at.saturating_sub(healed.max(at))).max();
         if let Some(took) = took.filter(|took| *took > within) {
             let says = format!("it ended {} after the last fault", secs(took));
             found.push(Violation::new(says).run(id));

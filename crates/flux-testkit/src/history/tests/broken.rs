@@ -383,6 +383,15 @@ pub const BREAKS: &[Broken] = &[
         },
     ),
     way(
+        "L4",
+        "a run ends long after the last fault",
+        "after the last fault",
+        |e, pick| {
+            let late = e.read_at + 181 * SECOND;
+            choose(&mut e.trail, pick, ends).at = late;
+        },
+    ),
+    way(
         "L5",
         "what is ready lies about",
         "it was ready and not claimed within",
@@ -399,6 +408,7 @@ pub const BREAKS: &[Broken] = &[
             e.record.failovers.push(FailoverEntry {
                 incarnation: "e2".to_owned(),
                 by: "e1".to_owned(),
+                ..FailoverEntry::default()
             });
         },
     ),

@@ -251,6 +251,7 @@ impl Scribe {
         self.evidence.record.failovers.push(FailoverEntry {
             incarnation: "e1".to_owned(),
             by: "e2".to_owned(),
+            ..FailoverEntry::default()
         });
     }
 

@@ -3,7 +3,7 @@
 mod broken;
 mod good;
 
-use super::{Evidence, Report, Rules, Verdict};
+use super::{Entry, Evidence, Report, Rules, Verdict};
 use broken::BREAKS;
 use good::Story;
 use proptest::prelude::*;
@@ -74,6 +74,52 @@ fn history_a_machine_that_stood_still_excuses_what_only_timing_protects() {
         did: super::Did::Stalled(0),
     });
     assert_eq!(check(&evidence).broken(), [""; 0]);
+}
+
+#[test]
+fn history_who_could_not_reach_the_database_has_time_from_then_on() {
+    let mut evidence = Story::default().tell();
+    broken::by_name("the dead are found late").apply(&mut evidence);
+    let convicted = |entry: &&Entry| matches!(entry.what, super::What::Convicted { .. });
+    let late = evidence.trail.iter().find(convicted).map(|entry| entry.at);
+    let late = late.expect("somebody is declared dead");
+    for (ago, whom, broken) in [
+        (1, None, &[] as &[&str]),
+        (1, Some(2), &[]),
+        (1, Some(3), &["L1"]),
+        (6, None, &["L1"]),
+    ] {
+        let mut evidence = evidence.clone();
+        let at = late - ago * good::SECOND;
+        let did = super::Did::Disturbed(whom, late - 7 * good::SECOND);
+        evidence.deeds.push(super::Deed { at, did });
+        assert_eq!(check(&evidence).broken(), broken, "{ago} s ago: {whom:?}");
+    }
+}
+
+#[test]
+fn history_a_database_that_lost_its_last_commits_is_still_one_history() {
+    let rules = Rules {
+        slack: Duration::from_secs(1),
+        lost_tail: true,
+        ..Rules::default()
+    };
+    for (name, broken) in [
+        ("an acknowledged commit is lost", &[] as &[&str]),
+        ("a run is lost", &[]),
+        ("a wait goes on twice", &[]),
+        ("a commit is dropped", &["S2"]),
+        ("an epoch goes back", &["S1"]),
+        ("a run is over and a branch is not", &["S10"]),
+        ("a conviction is early", &["S4"]),
+    ] {
+        let mut evidence = Story::default().tell();
+        broken::by_name(name).apply(&mut evidence);
+        let report = evidence.check(&rules);
+        assert_eq!(report.broken(), broken, "{name}: {report}");
+        let unchecked = matches!(report.verdict("S7"), Verdict::NotChecked(_));
+        assert!(unchecked, "{report}");
+    }
 }
 
 #[test]

@@ -68,7 +68,7 @@ async fn start(bench: &Bench, concurrency: u32) -> Result<Engine, Failure> {
 
 async fn submit(bench: &Bench, engine: &Engine, count: u32) -> Result<u32, Failure> {
     bench.store.submit(bench.runs(count)).await?;
-    engine.nudge();
+    engine.nudge(count);
     Ok(count)
 }
 

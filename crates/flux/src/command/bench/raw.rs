@@ -58,6 +58,7 @@ async fn one_batch(bench: &Bench, me: Incarnation, size: u32) -> Result<(), Fail
         pool: None,
         now: SystemClock.now(),
         alone_from: u32::MAX,
+        count: 0,
     };
     let mut claimed = bench.store.claim(request).await?.branches;
     for step in 1..=COMMITS {

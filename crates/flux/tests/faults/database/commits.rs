@@ -2,6 +2,7 @@
 
 use super::{World, none_stepped_down, pass};
 use crate::PATIENCE;
+use flux_testkit::history::now;
 use flux_testkit::proxy::{Commits, Cut, Proxy};
 use flux_testkit::{Flux, shell_task, wait_until};
 use std::time::Duration;
@@ -95,6 +96,7 @@ fn process_1c41_an_engine_that_leaves_before_its_claim_has_ended_leaves_no_orpha
     let listen = "  - wait: { listen: { to: { one: { with: { type: go } } } } }\n";
     let run = world.cluster.submit("orphan", listen, 1).remove(0);
     world.cluster.wait_for_state(&run, "waiting");
+    let since = now();
     std::thread::scope(|scope| {
         // As the claim does it; short enough for whoever waits for its lock.
         scope.spawn(|| {
@@ -113,6 +115,7 @@ fn process_1c41_an_engine_that_leaves_before_its_claim_has_ended_leaves_no_orpha
         leaving.terminate();
         leaving.wait(PATIENCE);
     });
+    leaving.disturbed(since);
     let orphans = "select id from flux.branch where owner is not null \
                    and owner not in (select incarnation from flux.member)";
     assert_eq!(world.database.psql(orphans), [] as [String; 0]);

@@ -16,7 +16,6 @@ use flux_testkit::postgres::{Builder, Database, Server, installed};
 use flux_testkit::{Cluster, Flux, Witness, shell_task, wait_until};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use truth::Truth;
 
 /// A server of this test alone, a cluster on a database of it, and what its actions did.
 struct World {
@@ -77,12 +76,6 @@ impl World {
 
     fn file(&self, name: &str) -> PathBuf {
         self.cluster.directory().join(name)
-    }
-
-    /// Waits until no run is left that has not ended, and then judges what is stored.
-    #[track_caller]
-    fn ends_well(&self) -> Truth {
-        Truth::when_all_have_ended(&self.database, &self.witness)
     }
 }
 

@@ -1,8 +1,8 @@
 //! A standby becomes the primary.
 
-use super::truth::Truth;
 use super::{World, none_stepped_down, pass, said, windows};
 use crate::PATIENCE;
+use flux_testkit::history::Rules;
 use flux_testkit::postgres::{Endpoint, Mode, Replication, Standby};
 use flux_testkit::proxy::Proxy;
 use flux_testkit::{Cluster, shell_task, wait_until};
@@ -35,6 +35,14 @@ fn both(url: &str, port: u16) -> String {
     format!("{},127.0.0.1:{port}{}", &url[..path], &url[path..])
 }
 
+/// The copy may lack what was committed last.
+fn without_the_last_commits() -> Rules {
+    Rules {
+        lost_tail: true,
+        ..Rules::default()
+    }
+}
+
 fn start_two(cluster: &Cluster) -> [flux_testkit::Flux; 2] {
     [cluster.start("one"), cluster.start("two")]
 }
@@ -62,8 +70,7 @@ fn process_1c43_a_synchronous_standby_has_everything_that_was_answered() {
         start.elapsed() < windows(0.56, WINDOW),
         "too slow a machine"
     );
-    let truth = Truth::when_all_have_ended(&copy, &world.witness);
-    truth.nobody_was_convicted().nothing_ran_again();
+    world.ends_well().nobody_was_convicted().nothing_ran_again();
     for run in late {
         let found = copy.psql(&format!("select count(*) from flux.run where id = '{run}'"));
         assert_eq!(found, ["1"], "a run that was acknowledged is there");
@@ -94,8 +101,9 @@ fn process_1c44_an_asynchronous_standby_that_lost_the_last_commits_has_one_histo
         .submit("lost", &shell_task("x", &world.witness.command()), 2);
     world.server.stop(Mode::Kill);
     standby.promote();
-    let truth = Truth::when_all_have_ended(&copy, &world.witness);
-    truth.nobody_was_convicted();
+    world
+        .ends_well_by(&without_the_last_commits())
+        .nobody_was_convicted();
     for run in lost {
         let found = copy.psql(&format!("select count(*) from flux.run where id = '{run}'"));
         assert_eq!(found, ["0"], "its replication was cut");
@@ -129,7 +137,7 @@ fn process_1c44_a_lost_takeover_lets_one_owner_commit() {
     world.server.stop(Mode::Kill);
     standby.promote();
     let _third = world.cluster.start("third");
-    let truth = Truth::when_all_have_ended(&copy, &world.witness);
+    let truth = world.ends_well_by(&without_the_last_commits());
     assert!(
         !truth.convicted.is_empty(),
         "the first one is convicted again"
@@ -141,7 +149,7 @@ fn process_1c44_a_lost_takeover_lets_one_owner_commit() {
 /// The old primary still runs and takes writes; engines that have seen the new one refuse it.
 #[test]
 fn process_1c45_the_old_primary_is_refused_and_does_not_hide_the_new_one() {
-    let Some(world) = World::new("+9s") else {
+    let Some(mut world) = World::new("+9s") else {
         return;
     };
     let standby = world.server.standby(Replication::Asynchronous);
@@ -171,7 +179,10 @@ fn process_1c45_the_old_primary_is_refused_and_does_not_hide_the_new_one() {
         standby.kill_backends("application_name like 'flux %'");
         pass(Duration::from_millis(700));
     }
-    Truth::when_all_have_ended(&copy, &world.witness).nobody_was_convicted();
+    world.cluster.move_to(copy.url());
+    world
+        .ends_well_by(&without_the_last_commits())
+        .nobody_was_convicted();
     assert_eq!(world.database.psql(count), old, "no write to the old one");
     none_stepped_down(&engines);
 }
