@@ -1,7 +1,9 @@
 //! Health: whether the process lives, and whether it is wise to send it something.
 
+use crate::local::Local;
 use flux_core::host::{Host, within};
 use flux_core::ports::identity::Identity;
+use flux_core::ports::members::{Member, MemberState, Members};
 use flux_proto::v1::flux_service_server::SERVICE_NAME;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,8 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) struct Health {
     pub reporter: HealthReporter,
     pub identity: Arc<dyn Identity>,
+    pub members: Arc<dyn Members>,
+    pub local: Arc<dyn Local>,
     pub host: Arc<dyn Host>,
-    /// Whether the engine drains.
+    /// Whether the engine drains, as it says itself.
     pub drains: watch::Receiver<bool>,
 }
 
@@ -41,7 +45,7 @@ impl Health {
     pub async fn keep(mut self) {
         loop {
             let drains = *self.drains.borrow_and_update();
-            let ready = !drains && self.store_answers().await;
+            let ready = !drains && self.is_served().await;
             self.set_ready(ready).await;
             tokio::select! {
                 biased;
@@ -51,9 +55,21 @@ impl Health {
         }
     }
 
-    async fn store_answers(&self) -> bool {
-        let answer = within(&*self.host, PATIENCE, self.identity.cluster()).await;
-        matches!(answer, Some(Ok(_)))
+    /// Whether the store answers, and does not say that the engine drains: another one may have been
+    /// asked to make it.
+    async fn is_served(&self) -> bool {
+        let asked = async {
+            self.identity.cluster().await?;
+            self.members.members().await
+        };
+        let Some(Ok(members)) = within(&*self.host, PATIENCE, asked).await else {
+            return false;
+        };
+        let me = self.local.incarnation();
+        let leaves = |member: &Member| member.state != MemberState::Alive;
+        !members
+            .iter()
+            .any(|member| member.incarnation == me && leaves(member))
     }
 
     async fn set_ready(&self, ready: bool) {

@@ -1,7 +1,6 @@
 //! Opens the port, and serves on it until the engine shuts down.
 
 use crate::connections::Connections;
-use crate::health::Health;
 use crate::listen::{Listen, Locked};
 use crate::service::Api;
 use crate::token::Gate;
@@ -137,12 +136,7 @@ impl Bound {
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), ServeError> {
         let reporter = HealthReporter::new();
-        let health = Health {
-            reporter: reporter.clone(),
-            identity: api.identity(),
-            host: api.host(),
-            drains: api.drains(),
-        };
+        let health = api.health(reporter.clone());
         health.begin().await;
         let end = api.end();
         let builder = settings(self.builder, age(&*api.host()));

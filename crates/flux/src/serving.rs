@@ -1,7 +1,6 @@
 //! Serves clients beside the engine of this process.
 
 use crate::config::Config;
-use crate::database::Database;
 use crate::exit::{CONFIG, Failure, UNAVAILABLE};
 use crate::output;
 use flux_core::balance::Load;
@@ -49,17 +48,16 @@ pub fn url(bound: &Bound) -> String {
     format!("{}://{}", bound.scheme(), bound.local_addr())
 }
 
-/// Where other engines and clients of the cluster reach this one; `None` when they do not.
-pub fn advertised(bound: &Bound, config: &Config) -> Option<String> {
+/// Where others reach this engine. An address like `127.0.0.1` is of use on the same machine only, which
+/// the others find out by its name.
+pub fn advertised(bound: &Bound) -> String {
     let address = bound.local_addr();
-    let ip = address.ip();
-    let same_machine = matches!(config.database, Database::File(_));
-    if ip.is_unspecified() {
-        let system = rustix::system::uname();
-        let host = system.nodename().to_string_lossy();
-        return Some(format!("{}://{host}:{}", bound.scheme(), address.port()));
+    if !address.ip().is_unspecified() {
+        return url(bound);
     }
-    (!ip.is_loopback() || same_machine).then(|| url(bound))
+    let system = rustix::system::uname();
+    let host = system.nodename().to_string_lossy();
+    format!("{}://{host}:{}", bound.scheme(), address.port())
 }
 
 /// What answers clients; `drain` is cancelled when one of them asks this engine to drain.

@@ -51,7 +51,6 @@ fn load(load: balance::Load, age: Duration) -> Load {
         running: load.running,
         concurrency_level: load.concurrency,
         resources: load.score.map(|score| score.available),
-        ready: 0,
         age: Some(duration(age)),
     }
 }

@@ -11,10 +11,10 @@ mod watch_run;
 mod watching;
 mod workflows;
 
+use crate::health::Health;
 use crate::local::{Local, Ports};
 use deadline::within_deadline;
 use flux_core::host::Host;
-use flux_core::ports::identity::Identity;
 use flux_core::ports::operations::Change;
 use flux_engine::Charts;
 use flux_proto::v1::flux_service_server::FluxService;
@@ -24,6 +24,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
+use tonic_health::server::HealthReporter;
 use watching::{Stream, WATCHERS};
 
 /// Answers clients. Clones share everything.
@@ -70,16 +71,19 @@ impl Api {
         Handle(Arc::clone(&self.drains))
     }
 
-    pub(crate) fn drains(&self) -> watch::Receiver<bool> {
-        self.drains.subscribe()
+    pub(crate) fn health(&self, reporter: HealthReporter) -> Health {
+        Health {
+            reporter,
+            identity: Arc::clone(&self.ports.identity),
+            members: Arc::clone(&self.ports.members),
+            local: Arc::clone(&self.local),
+            host: self.host(),
+            drains: self.drains.subscribe(),
+        }
     }
 
     pub(crate) fn end(&self) -> CancellationToken {
         self.end.clone()
-    }
-
-    pub(crate) fn identity(&self) -> Arc<dyn Identity> {
-        Arc::clone(&self.ports.identity)
     }
 
     pub(crate) fn host(&self) -> Arc<dyn Host> {

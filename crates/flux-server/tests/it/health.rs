@@ -59,6 +59,19 @@ async fn an_engine_that_drains_by_itself_is_not_ready() {
 }
 
 #[tokio::test]
+async fn an_engine_that_another_one_was_asked_to_drain_is_not_ready() {
+    let rig = Rig::new();
+    rig.join(rig.beside.incarnation, "own").await;
+    let serving = rig.serve().await;
+    until(&serving, "readiness", ServingStatus::Serving).await;
+    rig.members
+        .set_draining(rig.beside.incarnation)
+        .await
+        .unwrap();
+    until(&serving, "readiness", ServingStatus::NotServing).await;
+}
+
+#[tokio::test]
 async fn readiness_falls_with_the_store_and_comes_back() {
     let rig = Rig::new();
     let serving = rig.serve().await;

@@ -6,6 +6,7 @@ use flux_core::ids::Incarnation;
 use flux_core::ports::Error;
 use flux_core::ports::identity::{Cluster, Identity};
 use flux_core::ports::members::{Members, NewMember};
+use flux_core::ports::peers::Alone;
 use flux_engine::{Config, Engine, Stores};
 use flux_failover::{SystemClock, SystemHost};
 use flux_lang::Language;
@@ -163,8 +164,10 @@ impl Rig {
             branches: self.store.clone(),
             runs: self.store.clone(),
             definitions: self.store.clone(),
+            peers: Arc::new(Alone),
         };
         let config = Config {
+            monitor: None,
             name: "worker".to_owned(),
             window: Duration::from_secs(30),
             concurrency: 10,
@@ -185,6 +188,12 @@ impl Rig {
     /// A member that does nothing.
     pub async fn member(&self, name: &str) -> Incarnation {
         let incarnation = Incarnation::new(Uuid::now_v7());
+        self.join(incarnation, name).await;
+        incarnation
+    }
+
+    /// A member that does nothing, of this incarnation.
+    pub async fn join(&self, incarnation: Incarnation, name: &str) {
         let member = NewMember {
             incarnation,
             name: name.to_owned(),
@@ -198,7 +207,6 @@ impl Rig {
         };
         let joined = self.members.join(member, 35, SystemClock.now()).await;
         joined.unwrap();
-        incarnation
     }
 }
 

@@ -43,7 +43,7 @@ pub async fn run(args: &Args, config: Config) -> Result<(), Failure> {
         deploy(&*store, &chart, &source, true, SystemClock.now()).await?;
     }
     let mut settings = config.engine.clone();
-    settings.address = serving::advertised(&bound, &config);
+    settings.address = Some(serving::advertised(&bound));
     // Joining waits while the store is away or every place is taken.
     let mut engine = tokio::select! {
         engine = wiring::engine(settings, &store) => engine?,
