@@ -270,25 +270,7 @@ impl Keeper {
             // What runs is then killed at the first deadline and run again: slow, but right.
             tracing::error!("cannot start the thread that renews processes' deadlines: {error}");
         }
-        let monitor = Arc::new(Monitor::default());
-        if let Some(config) = self.config.monitor.clone() {
-            let run = Arc::clone(&monitor).run(config, Arc::clone(host), life.clone());
-            host.spawn(Box::pin(tasks.track_future(run)));
-        }
-        let own = Own {
-            shop: Arc::clone(&self.shop),
-            concurrency: self.config.concurrency,
-            monitor: Arc::clone(&monitor),
-        };
-        self.shop.peers.serve(me, Arc::new(own));
-        let follow = peers::follow(
-            Arc::clone(&self.shop),
-            me,
-            membership.clone(),
-            self.drain.clone(),
-            life.clone(),
-        );
-        host.spawn(Box::pin(tasks.track_future(follow)));
+        let monitor = self.meet(membership, &life, &tasks);
         let knowledge = Arc::new(Knowledge::new(membership.clone()));
         let claimer = Claimer {
             shop: Arc::clone(&self.shop),
@@ -336,6 +318,31 @@ impl Keeper {
         tasks.close();
         tasks.wait().await;
         drained
+    }
+
+    /// Begins to measure this machine, and to tell the other engines of it.
+    fn meet(
+        &self,
+        membership: &Membership,
+        life: &CancellationToken,
+        tasks: &TaskTracker,
+    ) -> Arc<Monitor> {
+        let (me, host) = (membership.incarnation(), &self.shop.host);
+        let monitor = Arc::new(Monitor::default());
+        if let Some(config) = self.config.monitor.clone() {
+            let run = Arc::clone(&monitor).run(config, Arc::clone(host), life.clone());
+            host.spawn(Box::pin(tasks.track_future(run)));
+        }
+        let own = Own {
+            shop: Arc::clone(&self.shop),
+            concurrency: self.config.concurrency,
+            monitor: Arc::clone(&monitor),
+        };
+        self.shop.peers.serve(me, Arc::new(own));
+        let (shop, drain) = (Arc::clone(&self.shop), self.drain.clone());
+        let follow = peers::follow(shop, me, membership.clone(), drain, life.clone());
+        host.spawn(Box::pin(tasks.track_future(follow)));
+        monitor
     }
 
     /// Keeps the workers' standing in step with the trust window until it is lost.
