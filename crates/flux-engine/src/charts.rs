@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Charts kept; beyond it the cache starts anew.
 const KEPT: usize = 1_000;
 
-/// The charts that this engine has needed.
-pub(crate) struct Charts {
+/// The charts that were needed so far.
+pub struct Charts {
     definitions: Arc<dyn Definitions>,
     compiler: Arc<dyn Compiler>,
     kept: Mutex<HashMap<ChartId, Arc<Chart>>>,
@@ -18,7 +18,7 @@ pub(crate) struct Charts {
 
 /// Why there is no chart.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Missing {
+pub enum Missing {
     /// Try again.
     #[error(transparent)]
     Store(#[from] Error),
@@ -31,6 +31,8 @@ pub(crate) enum Missing {
 }
 
 impl Charts {
+    /// None yet.
+    #[must_use]
     pub fn new(definitions: Arc<dyn Definitions>, compiler: Arc<dyn Compiler>) -> Charts {
         Charts {
             definitions,
@@ -40,6 +42,9 @@ impl Charts {
     }
 
     /// The chart with this id.
+    ///
+    /// # Errors
+    /// Why there is none.
     pub async fn get(&self, id: &ChartId) -> Result<Arc<Chart>, Missing> {
         let kept = self.lock().get(id).cloned();
         if let Some(chart) = kept {
@@ -60,6 +65,9 @@ impl Charts {
     }
 
     /// The chart of this name that was deployed last.
+    ///
+    /// # Errors
+    /// Why there is none.
     pub async fn find(&self, name: &WorkflowName) -> Result<Arc<Chart>, Missing> {
         match self.definitions.find(name).await? {
             Some(id) => self.get(&id).await,

@@ -20,7 +20,7 @@ use flux_failover::{EVIDENCE, Membership, TrustHandle};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore, broadcast, oneshot};
+use tokio::sync::{Notify, Semaphore, broadcast, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -45,7 +45,27 @@ pub struct Engine {
     drain: CancellationToken,
     /// Answers when the keeper has come to its end.
     ended: oneshot::Receiver<()>,
-    incarnation: Incarnation,
+    incarnation: watch::Receiver<Incarnation>,
+}
+
+/// What others may ask of a running engine, as long as they like.
+#[derive(Clone)]
+pub struct Handle {
+    shop: Arc<Shop>,
+    incarnation: watch::Receiver<Incarnation>,
+}
+
+impl Handle {
+    /// Its present incarnation.
+    #[must_use]
+    pub fn incarnation(&self) -> Incarnation {
+        *self.incarnation.borrow()
+    }
+
+    /// Says that about `ready` branches were made ready, for it and for the others.
+    pub fn nudge(&self, ready: u32) {
+        self.shop.woke(ready);
+    }
 }
 
 impl Engine {
@@ -96,7 +116,7 @@ impl Engine {
         if config.listened {
             shop.events.make_room();
         }
-        let incarnation = membership.incarnation();
+        let (telling, incarnation) = watch::channel(membership.incarnation());
         let (end, drain) = (CancellationToken::new(), CancellationToken::new());
         let keeper = Keeper {
             shop: Arc::clone(&shop),
@@ -105,6 +125,7 @@ impl Engine {
             stores,
             end: end.clone(),
             drain: drain.clone(),
+            incarnation: telling,
         };
         let (at_the_end, ended) = oneshot::channel();
         host.spawn(Box::pin(async move {
@@ -126,10 +147,19 @@ impl Engine {
         self.shop.events.subscribe()
     }
 
-    /// The incarnation it started as; a later one after it had to step down.
+    /// Its present incarnation: another one after it had to step down.
     #[must_use]
     pub fn incarnation(&self) -> Incarnation {
-        self.incarnation
+        *self.incarnation.borrow()
+    }
+
+    /// What others may ask of it.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle {
+            shop: Arc::clone(&self.shop),
+            incarnation: self.incarnation.clone(),
+        }
     }
 
     /// Says that about `ready` branches were made ready, for it and for the others.
@@ -188,12 +218,14 @@ struct Keeper {
     stores: Stores,
     end: CancellationToken,
     drain: CancellationToken,
+    incarnation: watch::Sender<Incarnation>,
 }
 
 impl Keeper {
     async fn keep(self, membership: Membership) {
         loop {
             let me = membership.incarnation();
+            self.incarnation.send_replace(me);
             self.tell(EngineEvent::Joined(me));
             let drained = self.live(&membership, me).await;
             if drained {
@@ -238,25 +270,7 @@ impl Keeper {
             // What runs is then killed at the first deadline and run again: slow, but right.
             tracing::error!("cannot start the thread that renews processes' deadlines: {error}");
         }
-        let monitor = Arc::new(Monitor::default());
-        if let Some(config) = self.config.monitor.clone() {
-            let run = Arc::clone(&monitor).run(config, Arc::clone(host), life.clone());
-            host.spawn(Box::pin(tasks.track_future(run)));
-        }
-        let own = Own {
-            shop: Arc::clone(&self.shop),
-            concurrency: self.config.concurrency,
-            monitor: Arc::clone(&monitor),
-        };
-        self.shop.peers.serve(me, Arc::new(own));
-        let follow = peers::follow(
-            Arc::clone(&self.shop),
-            me,
-            membership.clone(),
-            self.drain.clone(),
-            life.clone(),
-        );
-        host.spawn(Box::pin(tasks.track_future(follow)));
+        let monitor = self.meet(membership, &life, &tasks);
         let knowledge = Arc::new(Knowledge::new(membership.clone()));
         let claimer = Claimer {
             shop: Arc::clone(&self.shop),
@@ -304,6 +318,31 @@ impl Keeper {
         tasks.close();
         tasks.wait().await;
         drained
+    }
+
+    /// Begins to measure this machine, and to tell the other engines of it.
+    fn meet(
+        &self,
+        membership: &Membership,
+        life: &CancellationToken,
+        tasks: &TaskTracker,
+    ) -> Arc<Monitor> {
+        let (me, host) = (membership.incarnation(), &self.shop.host);
+        let monitor = Arc::new(Monitor::default());
+        if let Some(config) = self.config.monitor.clone() {
+            let run = Arc::clone(&monitor).run(config, Arc::clone(host), life.clone());
+            host.spawn(Box::pin(tasks.track_future(run)));
+        }
+        let own = Own {
+            shop: Arc::clone(&self.shop),
+            concurrency: self.config.concurrency,
+            monitor: Arc::clone(&monitor),
+        };
+        self.shop.peers.serve(me, Arc::new(own));
+        let (shop, drain) = (Arc::clone(&self.shop), self.drain.clone());
+        let follow = peers::follow(shop, me, membership.clone(), drain, life.clone());
+        host.spawn(Box::pin(tasks.track_future(follow)));
+        monitor
     }
 
     /// Keeps the workers' standing in step with the trust window until it is lost.

@@ -26,8 +26,9 @@ pub mod trigger;
 mod watch;
 mod worker;
 
+pub use charts::{Charts, Missing};
 pub use config::{Config, MembersFactory, Stores};
-pub use engine::{Engine, StartError};
+pub use engine::{Engine, Handle, StartError};
 pub use event::EngineEvent;
 pub use monitor::Config as MonitorConfig;
 pub use submit::{RunOptions, deploy, new_run};

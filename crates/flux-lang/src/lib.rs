@@ -91,4 +91,11 @@ impl Compiler for Language {
             .map(|compiled| compiled.chart)
             .map_err(|diagnostics| diagnostics.to_string())
     }
+
+    fn warnings(&self, source: &str) -> Vec<String> {
+        match compile(source, "definition") {
+            Ok(compiled) if !compiled.warnings.is_empty() => vec![compiled.warnings.to_string()],
+            _ => Vec::new(),
+        }
+    }
 }

@@ -61,7 +61,9 @@ impl FluxBuilder {
         }
         self.command
             .current_dir(self.directory.path())
-            .env("HOME", self.directory.path());
+            .env("HOME", self.directory.path())
+            // Tests start many engines on one machine.
+            .env("FLUX_PORT", "0");
         self.command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -1,5 +1,9 @@
 //! Settings: one table of keys, merged from flags, environment and file, all faults at once.
 
+mod listen;
+
+pub use listen::Listening;
+
 use crate::database::Database;
 use crate::exit::{CONFIG, Failure};
 use figment2::Figment;
@@ -37,6 +41,12 @@ keys! {
     "poison_limit", "5", "engines a branch may lose in a row without a commit point before it fails";
     "poll_interval", "+1s", "how often to look for work that other processes made ready";
     "drain_timeout", "+30s", "how long a clean stop lets actions go on";
+    "port", "7520", "port for clients; 0 is any free one";
+    "listen_address", "127.0.0.1", "IP address on which the engine listens for clients; others than local ones need a certificate and a token";
+    "tls_cert_file", "", "PEM file of the engine's certificate and those between it and its authority; no TLS when empty";
+    "tls_key_file", "", "PEM file of the certificate's private key";
+    "client_token", "", "what clients must send as `authorization: Bearer TOKEN`, at least 16 characters; a secret";
+    "insecure", "false", "true opens an address that others reach without certificate or token";
     "log_format", "text", "text or json";
     "http_resolve", "", "HOST:PORT=ADDRESS:PORT, comma-separated: where HTTP calls find a host";
     "http_ca_file", "", "PEM file of a certificate authority that HTTP calls trust, too";
@@ -85,6 +95,8 @@ pub struct Config {
     pub database: Database,
     /// Of the engine.
     pub engine: flux_engine::Config,
+    /// Of its server.
+    pub listening: Listening,
     /// JSON logs.
     pub json_logs: bool,
 }
@@ -99,6 +111,7 @@ pub fn load(flags: &Flags) -> Result<Config, Failure> {
     };
     let engine = reader.engine();
     let database = reader.database();
+    let listening = reader.listening();
     let json_logs = match reader.text("log_format") {
         "text" => false,
         "json" => true,
@@ -112,6 +125,7 @@ pub fn load(flags: &Flags) -> Result<Config, Failure> {
         return Ok(Config {
             database,
             engine,
+            listening,
             json_logs,
             given,
         });
@@ -266,13 +280,14 @@ impl Config {
     pub fn shown(&self, key: &str) -> String {
         match (key, &self.database) {
             ("database_url", Database::Server(address)) => address.to_string(),
+            ("client_token", _) if !self.given[key].value.is_empty() => "(secret)".to_owned(),
             _ => self.given[key].value.clone(),
         }
     }
 }
 
-impl Reader<'_> {
-    fn text(&self, key: &str) -> &str {
+impl<'a> Reader<'a> {
+    fn text(&self, key: &str) -> &'a str {
         self.given
             .get(key)
             .map_or("", |setting| setting.value.as_str())

@@ -7,6 +7,7 @@ mod exit;
 mod output;
 #[cfg(test)]
 mod reference;
+mod serving;
 mod wiring;
 
 use clap::Parser;

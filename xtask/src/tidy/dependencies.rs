@@ -59,6 +59,11 @@ const TABLE: &[Allowed] = &[
         never: &["tokio", "reqwest", "clap*"],
     },
     Allowed {
+        name: "flux-server",
+        ours: &["flux-core", "flux-proto", "flux-engine"],
+        never: &["clap*", "reqwest"],
+    },
+    Allowed {
         name: "flux-testkit",
         ours: &[
             "flux-core",
@@ -83,6 +88,7 @@ const TABLE: &[Allowed] = &[
             "flux-store",
             "flux-failover",
             "flux-engine",
+            "flux-server",
         ],
         never: &[],
     },

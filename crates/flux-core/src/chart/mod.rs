@@ -198,4 +198,9 @@ impl fmt::Debug for Schema {
 pub trait Compiler: Send + Sync {
     /// The chart, or a rendered report of everything that is wrong with the text.
     fn compile(&self, source: &str) -> Result<Arc<Chart>, String>;
+
+    /// What is allowed in a text that compiles, but probably not meant.
+    fn warnings(&self, _source: &str) -> Vec<String> {
+        Vec::new()
+    }
 }

@@ -167,7 +167,7 @@ pub struct Run {
     /// When it ended; absent while it is open.
     #[prost(message, optional, tag = "8")]
     pub end_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// The branch that waits for its end, `runs/{run}/branches/{branch}`; only of a child run.
+    /// The branch that waits for its end, `runs/-/branches/{branch}`; only of a child run.
     #[prost(string, tag = "9")]
     pub parent_branch: ::prost::alloc::string::String,
     /// Lower comes first.
@@ -429,7 +429,7 @@ pub struct DeployWorkflowResponse {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetWorkflowRequest {
     /// `namespaces/{namespace}/workflows/{workflow}/versions/{version}`; the version `latest` is the
-    /// highest one.
+    /// one that was deployed last.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
 }
@@ -473,7 +473,7 @@ pub struct ListSchedulesResponse {
 /// A run that is to be started.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NewRun {
-    /// A deployed workflow version; the version `latest` is the highest one.
+    /// A deployed workflow version; the version `latest` is the one that was deployed last.
     #[prost(string, tag = "1")]
     pub workflow: ::prost::alloc::string::String,
     /// JSON text; empty means `null`.

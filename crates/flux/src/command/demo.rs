@@ -104,6 +104,7 @@ impl Stage {
         command.env("FLUX_DATA_DIR", self.folder.path());
         command.env("FLUX_FAILOVER_TIME_WINDOW", "+3s");
         command.env("FLUX_POLL_INTERVAL", "+1s");
+        command.env("FLUX_PORT", "0");
         command.env("FLUX_CONCURRENCY_LEVEL", "4");
         command.stdin(Stdio::null()).stderr(Stdio::null());
         Ok(command)

@@ -7,6 +7,7 @@ mod config;
 mod db;
 mod demo;
 mod generate;
+mod health;
 mod history;
 mod input;
 mod list;
@@ -84,6 +85,7 @@ pub enum Command {
     /// The store: its place, state, backup and clearing out
     #[command(subcommand)]
     Db(db::Args),
+    Health(health::Args),
     Demo(demo::Args),
     Bench(bench::Args),
     /// Prints a shell completion script
@@ -134,6 +136,7 @@ async fn with_store(command: Command, config: Config) -> Result<(), Failure> {
         Command::Workflow(args) => workflow::run(&args, &config).await,
         Command::Schedule(args) => schedule::run(&args, &config).await,
         Command::Cluster(args) => cluster::run(&args, &config).await,
+        Command::Health(args) => health::run(&args, &config).await,
         Command::Bench(args) => bench::run(&args, config).await,
         Command::Db(args) => db::run(&args, &config).await,
         Command::Validate(_)

@@ -2,19 +2,22 @@
 
 use super::input;
 use crate::config::Config;
-use crate::exit::{Failure, INTERRUPTED};
+use crate::exit::{Failure, INTERRUPTED, UNAVAILABLE};
 use crate::output;
+use crate::serving;
 use crate::wiring;
 use flux_core::clock::Clock;
 use flux_engine::deploy;
 use flux_failover::SystemClock;
+use flux_server::Routes;
 use std::path::PathBuf;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 /// Runs an engine in the foreground until it is asked to stop
 ///
 /// Several engines may be started on one store: they share the work, and when one
-/// dies the others go on with what it ran.
+/// dies the others go on with what it ran. Each serves clients on a port of its own.
 ///
 /// Examples:
 ///   flux start
@@ -29,6 +32,8 @@ pub struct Args {
 
 pub async fn run(args: &Args, config: Config) -> Result<(), Failure> {
     let mut stop = Stop::new()?;
+    // Before anything else is done: a port that cannot be had is an error that needs no database.
+    let bound = serving::bind(&config).await?;
     let store = tokio::select! {
         store = wiring::store_in_time(&config) => store?,
         () = stop.wanted() => return Err(Failure::new(INTERRUPTED, "stopped before it had joined")),
@@ -37,29 +42,49 @@ pub async fn run(args: &Args, config: Config) -> Result<(), Failure> {
         let (chart, source) = input::definition(file)?;
         deploy(&*store, &chart, &source, true, SystemClock.now()).await?;
     }
-    let name = config.engine.name.clone();
+    let mut settings = config.engine.clone();
+    settings.address = Some(serving::advertised(&bound));
     // Joining waits while the store is away or every place is taken.
     let mut engine = tokio::select! {
-        engine = wiring::engine(config.engine.clone(), &store) => engine?,
+        engine = wiring::engine(settings, &store) => engine?,
         () = stop.wanted() => return Err(Failure::new(INTERRUPTED, "stopped before it had joined")),
     };
+    let (name, address) = (config.engine.name, serving::url(&bound));
+    let (asked_to_drain, closing) = (CancellationToken::new(), CancellationToken::new());
+    let api = serving::api(&store, engine.handle(), asked_to_drain.clone());
+    let clients = api.handle();
+    let closed = closing.clone().cancelled_owned();
+    let mut server = tokio::spawn(bound.serve(api, Routes::default(), closed));
     output::data(&format!(
-        "ready: engine {name}, incarnation {}, store {}",
+        "ready: engine {name}, incarnation {}, address {address}, store {}",
         engine.incarnation(),
         config.database
     ));
-    tokio::select! {
-        () = stop.wanted() => {}
+    let server_failed = tokio::select! {
+        () = stop.wanted() => None,
+        () = asked_to_drain.cancelled() => None,
         () = engine.ended() => {
             output::note("drained, as somebody has asked");
+            closing.cancel();
+            let _closed = server.await;
             return Ok(());
         }
-    }
+        ended = &mut server => Some(format!("the server for clients has ended: {ended:?}")),
+    };
+    clients.draining();
     output::note("draining; a second signal stops at once");
     tokio::select! {
-        () = engine.drain() => Ok(()),
-        () = stop.wanted() => Err(Failure::new(INTERRUPTED, "stopped without draining")),
+        () = engine.drain() => {}
+        () = stop.wanted() => return Err(Failure::new(INTERRUPTED, "stopped without draining")),
     }
+    if let Some(message) = server_failed {
+        return Err(Failure::new(UNAVAILABLE, message));
+    }
+    closing.cancel();
+    if let Ok(Err(error)) = server.await {
+        tracing::warn!("{error}");
+    }
+    Ok(())
 }
 
 /// SIGINT and SIGTERM.

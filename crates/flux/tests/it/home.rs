@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -49,6 +49,7 @@ impl Home {
             .current_dir(root())
             .env("HOME", self.0.path())
             .env("FLUX_DATA_DIR", self.0.path())
+            .env("FLUX_PORT", "0")
             .stdin(Stdio::null());
         command
     }
@@ -59,9 +60,7 @@ impl Home {
 
     /// In the background, killed when dropped.
     pub fn spawn(&self, args: &[&str]) -> Background {
-        let mut command = self.command(args);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        Background(Some(command.spawn().unwrap()))
+        Background::start(self.command(args))
     }
 
     /// Standard output of a command that must succeed.
@@ -98,6 +97,16 @@ impl Home {
 pub struct Background(Option<Child>);
 
 impl Background {
+    pub fn start(mut command: Command) -> Background {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Background(Some(command.spawn().unwrap()))
+    }
+
+    /// Its standard output, once.
+    pub fn stdout(&mut self) -> ChildStdout {
+        self.0.as_mut().unwrap().stdout.take().unwrap()
+    }
+
     pub fn wait(mut self) -> Output {
         self.0.take().unwrap().wait_with_output().unwrap()
     }

@@ -5,3 +5,4 @@ mod commands;
 mod examples;
 mod home;
 mod operations;
+mod server;

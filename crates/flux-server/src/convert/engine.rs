@@ -1,0 +1,71 @@
+//! Engines and failovers.
+
+use super::{duration, time};
+use crate::names;
+use flux_core::balance;
+use flux_core::clock::ClockOffset;
+use flux_core::explain::standing;
+use flux_core::ports::members::Member;
+use flux_core::ports::runs::FailoverRecord;
+use flux_proto::v1::{Engine, EngineState, Failover, Load};
+use std::time::Duration;
+
+/// An engine, and what is known of its load.
+pub(crate) fn engine(member: Member, load: Option<(balance::Load, Duration)>) -> Engine {
+    let state = match standing(&member) {
+        "dead" => EngineState::Dead,
+        "suspect" => EngineState::Suspect,
+        "draining" => EngineState::Draining,
+        _ => EngineState::Alive,
+    };
+    Engine {
+        name: names::engine(member.incarnation),
+        display_name: member.name,
+        state: state.into(),
+        host: member.host,
+        pid: member.pid,
+        version: member.version,
+        running: member.running,
+        concurrency_level: member.concurrency,
+        failover_time_window: Some(duration(member.window)),
+        heartbeat_seq: member.heartbeat_seq,
+        heartbeat_age: Some(duration(member.heartbeat_age)),
+        clock_offset: Some(offset(member.clock_offset)),
+        start_time: Some(time(member.started_at)),
+        address: member.address.unwrap_or_default(),
+        pool: member.pool.unwrap_or_default(),
+        load: load.map(|(load, age)| self::load(load, age)),
+    }
+}
+
+fn offset(offset: ClockOffset) -> prost_types::Duration {
+    let micros = offset.as_micros();
+    prost_types::Duration {
+        seconds: micros / 1_000_000,
+        nanos: (micros % 1_000_000 * 1_000) as i32,
+    }
+}
+
+fn load(load: balance::Load, age: Duration) -> Load {
+    Load {
+        running: load.running,
+        concurrency_level: load.concurrency,
+        resources: load.score.map(|score| score.available),
+        age: Some(duration(age)),
+    }
+}
+
+/// An engine that was declared dead.
+pub(crate) fn failover(record: FailoverRecord) -> Failover {
+    Failover {
+        engine: names::engine(record.from),
+        display_name: record.from_name,
+        heartbeat_seq: record.heartbeat_seq,
+        heartbeat_time: Some(time(record.heartbeat_at)),
+        convicted_by: names::engine(record.by),
+        convicted_by_display_name: record.by_name,
+        convict_time: Some(time(record.at)),
+        evidence: record.evidence,
+        branches: record.branches,
+    }
+}
