@@ -91,10 +91,10 @@ impl Channels {
     }
 
     /// Asks one engine after the other until one answers.
-    pub async fn call<T>(
-        &self,
-        call: impl AsyncFn(Service) -> Result<Response<T>, Status>,
-    ) -> Result<T, Error> {
+    pub async fn call<T, Answer>(&self, call: impl Fn(Service) -> Answer) -> Result<T, Error>
+    where
+        Answer: Future<Output = Result<Response<T>, Status>> + Send,
+    {
         let began = Instant::now();
         let mut pause = PAUSES.0;
         loop {

@@ -55,7 +55,10 @@ macro_rules! calls {
         /// What the engine says, or that none could be reached in time.
         pub async fn $name(&self, request: v1::$request) -> Result<v1::$answer, Error> {
             self.channels
-                .call(async |mut service: Service| service.$name(request.clone()).await)
+                .call(|mut service: Service| {
+                    let request = request.clone();
+                    async move { service.$name(request).await }
+                })
                 .await
         })*
     };
@@ -90,7 +93,10 @@ impl Client {
         let request = v1::SubmitRunsRequest { runs };
         let answer = self
             .channels
-            .call(async |mut service: Service| service.submit_runs(request.clone()).await)
+            .call(|mut service: Service| {
+                let request = request.clone();
+                async move { service.submit_runs(request).await }
+            })
             .await?;
         Ok(answer.runs)
     }
@@ -107,7 +113,10 @@ impl Client {
             request.id = uuid::Uuid::now_v7().to_string();
         }
         self.channels
-            .call(async |mut service: Service| service.signal_run(request.clone()).await)
+            .call(|mut service: Service| {
+                let request = request.clone();
+                async move { service.signal_run(request).await }
+            })
             .await
     }
 

@@ -39,7 +39,7 @@ impl Watch {
         while !self.over {
             let mut stream = match self.stream.take() {
                 Some(stream) => stream,
-                None => self.channels.call(self.ask()).await?,
+                None => self.ask().await?,
             };
             match stream.message().await {
                 Ok(Some(news)) => {
@@ -59,16 +59,18 @@ impl Watch {
         Ok(None)
     }
 
-    /// The call that begins where the last answer ended.
-    fn ask(
-        &self,
-    ) -> impl AsyncFn(Service) -> Result<tonic::Response<Streaming<v1::WatchRunResponse>>, Status> + use<>
-    {
+    /// Begins where the last answer ended.
+    async fn ask(&self) -> Result<Streaming<v1::WatchRunResponse>, Error> {
         let request = v1::WatchRunRequest {
             name: self.name.clone(),
             resume_token: self.resume_token.clone(),
         };
-        async move |mut service: Service| service.watch_run(request.clone()).await
+        self.channels
+            .call(|mut service: Service| {
+                let request = request.clone();
+                async move { service.watch_run(request).await }
+            })
+            .await
     }
 
     /// Prepares for another try, unless there were too many.

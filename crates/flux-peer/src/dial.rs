@@ -10,7 +10,7 @@ use flux_core::ids::Incarnation;
 use flux_proto::peer::v1 as wire;
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
-use tonic::transport::Endpoint;
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status};
 use wire::exchange_request::Message as Asked;
 use wire::exchange_response::Message as Answered;
@@ -191,8 +191,12 @@ async fn connect(
         .tcp_nodelay(true)
         .http2_keep_alive_interval(Duration::from_secs(10))
         .keep_alive_while_idle(true);
-    if let (true, Some(tls)) = (address.starts_with("https:"), &inner.config.tls) {
-        endpoint = endpoint.tls_config(tls.clone()).map_err(wrong)?;
+    if address.starts_with("https:") {
+        let tls = match &inner.config.ca_pem {
+            Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
+            None => ClientTlsConfig::new().with_native_roots(),
+        };
+        endpoint = endpoint.tls_config(tls).map_err(wrong)?;
     }
     let channel = endpoint.connect().await.map_err(wrong)?;
     Ok(PeerServiceClient::new(channel))

@@ -15,7 +15,6 @@ use flux_proto::peer::v1 as wire;
 use flux_proto::peer::v1::peer_service_server::PeerServiceServer;
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::ClientTlsConfig;
 
 use crate::service::Service;
 
@@ -37,8 +36,8 @@ pub struct Config {
     pub pool: Option<String>,
     /// The version of the program.
     pub version: String,
-    /// How engines with an `https` address are trusted.
-    pub tls: Option<ClientTlsConfig>,
+    /// Whose certificates are trusted, as PEM; the authorities of the system when nothing is said.
+    pub ca_pem: Option<String>,
 }
 
 /// The network of one engine. Clones share it; it ends with the last one.

@@ -60,6 +60,9 @@ pub(crate) fn of_store(error: ports::Error) -> Status {
         ports::Error::Unavailable(_) => unavailable("STORE_UNAVAILABLE", &error.to_string()),
         ports::Error::Corrupt(_) => internal("STORE_CORRUPT", &error),
         ports::Error::Internal(_) => internal("INTERNAL", &error),
+        ports::Error::Refused(_) => {
+            refusal(Code::FailedPrecondition, "REFUSED", &[], &error.to_string())
+        }
     }
 }
 

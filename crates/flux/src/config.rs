@@ -1,8 +1,10 @@
 //! Settings: one table of keys, merged from flags, environment and file, all faults at once.
 
 mod listen;
+mod network;
 
 pub use listen::Listening;
+pub use network::Network;
 
 use crate::database::Database;
 use crate::exit::{CONFIG, Failure};
@@ -47,6 +49,11 @@ keys! {
     "tls_key_file", "", "PEM file of the certificate's private key";
     "client_token", "", "what clients must send as `authorization: Bearer TOKEN`, at least 16 characters; a secret";
     "insecure", "false", "true opens an address that others reach without certificate or token";
+    "tls_ca_file", "", "PEM file of the authority of the engines' certificates, for clients and for other engines; the system's authorities when empty";
+    "cluster_networking", "true", "whether engines tell each other of their load, to share the work evenly; false costs balance only";
+    "system_resource_command", "", "shell command that prints on its last line how much this machine has left, as a number; more is better. Work then goes where most is left";
+    "system_resource_interval", "+10s", "how often the command runs";
+    "engine", "", "engines that the commands of a client go to, such as http://10.0.0.7:7520, comma-separated; the database itself when empty";
     "log_format", "text", "text or json";
     "http_resolve", "", "HOST:PORT=ADDRESS:PORT, comma-separated: where HTTP calls find a host";
     "http_ca_file", "", "PEM file of a certificate authority that HTTP calls trust, too";
@@ -75,6 +82,9 @@ pub struct Flags {
     /// Label of this engine
     #[arg(long, global = true, value_name = "NAME")]
     name: Option<String>,
+    /// Engine to ask instead of the database, such as http://127.0.0.1:7520; several with commas
+    #[arg(long, global = true, value_name = "URL")]
+    engine: Option<String>,
 }
 
 /// A value and where it came from.
@@ -97,6 +107,8 @@ pub struct Config {
     pub engine: flux_engine::Config,
     /// Of its server.
     pub listening: Listening,
+    /// Of the cluster.
+    pub network: Network,
     /// JSON logs.
     pub json_logs: bool,
 }
@@ -112,6 +124,7 @@ pub fn load(flags: &Flags) -> Result<Config, Failure> {
     let engine = reader.engine();
     let database = reader.database();
     let listening = reader.listening();
+    let network = reader.network();
     let json_logs = match reader.text("log_format") {
         "text" => false,
         "json" => true,
@@ -126,6 +139,7 @@ pub fn load(flags: &Flags) -> Result<Config, Failure> {
             database,
             engine,
             listening,
+            network,
             json_logs,
             given,
         });
@@ -170,6 +184,7 @@ fn gather(flags: &Flags, faults: &mut Vec<String>) -> BTreeMap<&'static str, Set
         ("failover_time_window", &flags.failover_time_window),
         ("concurrency_level", &flags.concurrency_level),
         ("name", &flags.name),
+        ("engine", &flags.engine),
     ];
     for (key, value) in flags {
         if let Some(value) = value.clone() {
@@ -374,7 +389,7 @@ impl<'a> Reader<'a> {
             poison_limit: self.number("poison_limit", 1, 1_000_000, "5") as u32,
             listened: false,
             max_cluster_size: self.number("max_cluster_size", 1, 1_000, "35") as u32,
-            monitor: None,
+            monitor: self.monitor(),
             actions: self.actions(),
             version: env!("CARGO_PKG_VERSION"),
         }

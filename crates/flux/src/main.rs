@@ -7,6 +7,7 @@ mod exit;
 mod output;
 #[cfg(test)]
 mod reference;
+mod remote;
 mod serving;
 mod wiring;
 

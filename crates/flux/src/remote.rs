@@ -146,7 +146,9 @@ impl Runs for Remote {
 
     async fn branches(&self, run: RunId) -> Result<Vec<BranchRecord>, Error> {
         let parent = run_name(run);
-        let answer = self.client.list_branches(v1::ListBranchesRequest { parent });
+        let answer = self
+            .client
+            .list_branches(v1::ListBranchesRequest { parent });
         let answer = answer.await.map_err(failed)?;
         let branches = answer.branches.into_iter();
         branches.map(|branch| read::branch(run, branch)).collect()
@@ -161,12 +163,18 @@ impl Runs for Remote {
 
     async fn failovers(&self, limit: u32) -> Result<Vec<FailoverRecord>, Error> {
         let page_size = i32::try_from(limit.min(1_000)).unwrap_or(1_000);
-        let answer = self.client.list_failovers(v1::ListFailoversRequest { page_size });
+        let answer = self
+            .client
+            .list_failovers(v1::ListFailoversRequest { page_size });
         let answer = answer.await.map_err(failed)?;
         answer.failovers.into_iter().map(read::failover).collect()
     }
 
-    async fn takeovers(&self, _from: Incarnation, _limit: u32) -> Result<Vec<TakeoverRecord>, Error> {
+    async fn takeovers(
+        &self,
+        _from: Incarnation,
+        _limit: u32,
+    ) -> Result<Vec<TakeoverRecord>, Error> {
         only_in_the_database("what became of each branch")
     }
 }
@@ -176,14 +184,26 @@ impl Operations for Remote {
     async fn change(&self, run: RunId, change: Change, _now: Timestamp) -> Result<Operated, Error> {
         let (client, name) = (&self.client, run_name(run));
         let answer = match change {
-            Change::Pause => client.pause_run(v1::PauseRunRequest { name }).await.map(drop),
-            Change::Resume => client.resume_run(v1::ResumeRunRequest { name }).await.map(drop),
-            Change::Cancel => client.cancel_run(v1::CancelRunRequest { name }).await.map(drop),
+            Change::Pause => client
+                .pause_run(v1::PauseRunRequest { name })
+                .await
+                .map(drop),
+            Change::Resume => client
+                .resume_run(v1::ResumeRunRequest { name })
+                .await
+                .map(drop),
+            Change::Cancel => client
+                .cancel_run(v1::CancelRunRequest { name })
+                .await
+                .map(drop),
             Change::Expedite => {
                 let request = v1::ExpediteRunRequest { name };
                 client.expedite_run(request).await.map(drop)
             }
-            Change::Remove => client.remove_run(v1::RemoveRunRequest { name }).await.map(drop),
+            Change::Remove => client
+                .remove_run(v1::RemoveRunRequest { name })
+                .await
+                .map(drop),
         };
         self.operated(run, answer).await
     }

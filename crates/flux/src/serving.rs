@@ -7,6 +7,7 @@ use flux_core::balance::Load;
 use flux_core::ids::Incarnation;
 use flux_engine::Handle;
 use flux_failover::SystemHost;
+use flux_peer::Network;
 use flux_server::{Api, BindError, Bound, Local, Ports, Server};
 use flux_store::Store;
 use std::io::ErrorKind;
@@ -61,7 +62,12 @@ pub fn advertised(bound: &Bound) -> String {
 }
 
 /// What answers clients; `drain` is cancelled when one of them asks this engine to drain.
-pub fn api(store: &Arc<dyn Store>, engine: Handle, drain: CancellationToken) -> Api {
+pub fn api(
+    store: &Arc<dyn Store>,
+    engine: Handle,
+    network: Option<Network>,
+    drain: CancellationToken,
+) -> Api {
     let ports = Ports {
         runs: store.clone(),
         operations: store.clone(),
@@ -71,12 +77,18 @@ pub fn api(store: &Arc<dyn Store>, engine: Handle, drain: CancellationToken) -> 
         compiler: Arc::new(flux_lang::Language),
         host: Arc::new(SystemHost),
     };
-    Api::new(ports, Arc::new(Beside { engine, drain }))
+    let beside = Beside {
+        engine,
+        network,
+        drain,
+    };
+    Api::new(ports, Arc::new(beside))
 }
 
 /// The engine of this process, as the server knows it.
 struct Beside {
     engine: Handle,
+    network: Option<Network>,
     drain: CancellationToken,
 }
 
@@ -93,7 +105,7 @@ impl Local for Beside {
         self.drain.cancel();
     }
 
-    fn load_of(&self, _engine: Incarnation) -> Option<(Load, Duration)> {
-        None
+    fn load_of(&self, engine: Incarnation) -> Option<(Load, Duration)> {
+        self.network.as_ref()?.load_of(engine)
     }
 }

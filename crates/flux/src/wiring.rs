@@ -2,10 +2,12 @@
 
 use crate::config::Config;
 use crate::exit::{CONFIG, Failure, TRY_AGAIN, UNAVAILABLE};
+use crate::remote::Remote;
 use flux_core::ports::members::Members;
-use flux_core::ports::peers::Alone;
+use flux_core::ports::peers::Peers;
 use flux_engine::{Engine, StartError, Stores};
 use flux_failover::SystemHost;
+use flux_peer::Network;
 use flux_store::Store;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +15,24 @@ use std::time::Duration;
 /// How long to wait before a server that is away is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Opens the store, creating or migrating it when needed.
+/// What the commands of a client work on: the database, or the engines that were named.
 pub async fn store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    let network = &config.network;
+    if network.engines.is_empty() {
+        return database(config).await;
+    }
+    let options = flux_client::Options {
+        token: network.token.clone(),
+        ca_pem: network.ca_pem()?,
+        ..flux_client::Options::default()
+    };
+    let client = flux_client::Client::new(&network.engines, options);
+    let client = client.map_err(|error| Failure::new(CONFIG, format!("ENGINE: {error}")))?;
+    Ok(Arc::new(Remote::new(client)))
+}
+
+/// Opens the database, creating or migrating it when needed.
+pub async fn database(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     let name = name(config);
     let opened = config.database.open(&name, config.engine.window);
     opened.await.map_err(|refused| refused.failure)
@@ -43,10 +61,27 @@ fn name(config: &Config) -> String {
     format!("flux {}", config.engine.name)
 }
 
+/// The network of an engine; `None` when it is switched off.
+pub async fn network(config: &Config, store: &dyn Store) -> Result<Option<Network>, Failure> {
+    if !config.network.is_on {
+        return Ok(None);
+    }
+    let system = rustix::system::uname();
+    let settings = flux_peer::Config {
+        cluster: store.cluster().await?,
+        host_name: system.nodename().to_string_lossy().into_owned(),
+        pool: config.engine.pool.clone(),
+        version: config.engine.version.to_owned(),
+        ca_pem: config.network.ca_pem()?,
+    };
+    Ok(Some(Network::start(settings, Arc::new(SystemHost))))
+}
+
 /// Starts an engine on the store.
 pub async fn engine(
     config: flux_engine::Config,
     store: &Arc<dyn Store>,
+    peers: Arc<dyn Peers>,
 ) -> Result<Engine, Failure> {
     let opener = Arc::clone(store);
     let stores = Stores {
@@ -54,7 +89,7 @@ pub async fn engine(
         branches: store.clone(),
         runs: store.clone(),
         definitions: store.clone(),
-        peers: Arc::new(Alone),
+        peers,
     };
     let compiler = Arc::new(flux_lang::Language);
     Engine::start(config, stores, compiler, Arc::new(SystemHost))

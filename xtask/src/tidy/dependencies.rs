@@ -89,6 +89,8 @@ const TABLE: &[Allowed] = &[
             "flux-failover",
             "flux-engine",
             "flux-server",
+            "flux-client",
+            "flux-peer",
         ],
         never: &[],
     },

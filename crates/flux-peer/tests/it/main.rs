@@ -65,7 +65,7 @@ async fn peer(number: u128, cluster: Cluster, pool: Option<&str>) -> Peer {
         host_name: "here".to_owned(),
         pool: pool.map(str::to_owned),
         version: "1".to_owned(),
-        tls: None,
+        ca_pem: None,
     };
     let network = Network::start(config, Arc::new(SystemHost));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -52,7 +52,7 @@ const FILL: &str = "
     INSERT INTO definition (chart, namespace, name, version, source, deployed_at)
         VALUES ('c', 'ns', 'wf', '1', 's', 0);
     INSERT INTO member WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 5)
-        SELECT randomblob(16), 'engine', 1, 1, 0, 1, 1, 1, 'host', 1, '0', '', 1 FROM n;
+        SELECT randomblob(16), 'engine', 1, 1, 0, 1, 1, 1, 'host', 1, '0', '', 1, '' FROM n;
     INSERT INTO run (id, chart, namespace, name, version, state, input, started_at, ended_at,
             attached, pool, priority)
         WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 22000)

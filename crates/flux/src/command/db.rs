@@ -45,7 +45,7 @@ const BATCH: u32 = 500;
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
     match args {
         Args::Migrate => {
-            wiring::store(config).await?;
+            wiring::database(config).await?;
             output::data(&format!("{} is up to date", config.database));
         }
         Args::Path => output::data(&config.database.to_string()),
@@ -308,7 +308,7 @@ async fn prune(config: &Config, older_than: &TimeExpression) -> Result<(), Failu
     let age = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
     let now = SystemClock.now().as_micros();
     let before = Timestamp::from_micros(now.saturating_sub(age));
-    let store = wiring::store(config).await?;
+    let store = wiring::database(config).await?;
     let mut removed = 0;
     loop {
         let batch = store.prune(before, BATCH).await?;

@@ -3,7 +3,6 @@
 use crate::config::Config;
 use crate::exit::{CONFIG, Failure, UNAVAILABLE};
 use crate::output;
-use std::path::PathBuf;
 use std::time::Duration;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
@@ -15,7 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks an engine whether it takes work, or whether it lives: for probes
 ///
-/// An engine is not ready while it drains or its store does not answer, but it lives then.
+/// An engine is not ready while it drains or its store does not answer, but it lives then. Without
+/// --engine it is the one on the configured port of this machine.
 ///
 /// Examples:
 ///   flux health
@@ -26,12 +26,6 @@ pub struct Args {
     /// What is asked
     #[arg(value_enum, default_value_t)]
     what: What,
-    /// Address of the engine; the configured port of this machine without it
-    #[arg(long, value_name = "URL", env = "FLUX_ENGINE")]
-    engine: Option<String>,
-    /// PEM file of the certificate authority of an https address
-    #[arg(long, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Default, clap::ValueEnum)]
@@ -46,13 +40,14 @@ enum What {
 pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
     let port = config.listening.address.port();
     let own = || format!("http://127.0.0.1:{port}");
-    let url = args.engine.clone().unwrap_or_else(own);
+    let url = config.network.engines.first().cloned().unwrap_or_else(own);
+    let ca_pem = config.network.ca_pem()?;
     let service = match args.what {
         What::Readiness => flux_server::READINESS,
         What::Liveness => flux_server::LIVENESS,
     };
     let away = |why: String| Failure::new(UNAVAILABLE, format!("{url} does not answer: {why}"));
-    let asked = tokio::time::timeout(PATIENCE, ask(args, &url, service));
+    let asked = tokio::time::timeout(PATIENCE, ask(ca_pem, &url, service));
     let status = match asked.await {
         Ok(answer) => answer?.map_err(away)?,
         Err(_) => return Err(away(format!("nothing within {} s", PATIENCE.as_secs()))),
@@ -66,7 +61,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
 
 /// What the engine answers, or why it does not.
 async fn ask(
-    args: &Args,
+    ca_pem: Option<String>,
     url: &str,
     service: &str,
 ) -> Result<Result<ServingStatus, String>, Failure> {
@@ -75,10 +70,7 @@ async fn ask(
         Failure::new(CONFIG, message).help("for example http://127.0.0.1:7520")
     };
     let mut endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| wrong(&error))?;
-    if let Some(file) = &args.ca_file {
-        let pem = std::fs::read_to_string(file).map_err(|error| {
-            Failure::new(CONFIG, format!("cannot read {}: {error}", file.display()))
-        })?;
+    if let Some(pem) = ca_pem {
         let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
         endpoint = endpoint.tls_config(tls).map_err(|error| wrong(&error))?;
     }

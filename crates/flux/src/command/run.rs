@@ -11,6 +11,7 @@ use crate::wiring;
 use flux_core::clock::Clock;
 use flux_core::ids::RunId;
 use flux_core::ports::members::MemberState;
+use flux_core::ports::peers::Alone;
 use flux_engine::{RunOptions, deploy, new_run};
 use flux_failover::SystemClock;
 use flux_store::Store;
@@ -48,7 +49,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, mut config: Config) -> Result<(), Failure> {
-    let store = wiring::store(&config).await?;
+    let store = wiring::database(&config).await?;
     let id = match &args.resume {
         Some(text) => resume(&store, text).await?,
         None => begin(&store, &args).await?,
@@ -57,7 +58,7 @@ pub async fn run(args: Args, mut config: Config) -> Result<(), Failure> {
     config.engine.listened = true;
     config.engine.poll = Duration::from_millis(200);
     let mut stop = Stop::new()?;
-    let engine = wiring::engine(config.engine.clone(), &store).await?;
+    let engine = wiring::engine(config.engine.clone(), &store, Arc::new(Alone)).await?;
     let progress = Progress::follow(id, engine.events());
     let end = async {
         let deadline = args.timeout.map(Duration::from_secs);

@@ -7,10 +7,12 @@ use crate::output;
 use crate::serving;
 use crate::wiring;
 use flux_core::clock::Clock;
+use flux_core::ports::peers::{Alone, Peers};
 use flux_engine::deploy;
 use flux_failover::SystemClock;
 use flux_server::Routes;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -42,19 +44,27 @@ pub async fn run(args: &Args, config: Config) -> Result<(), Failure> {
         let (chart, source) = input::definition(file)?;
         deploy(&*store, &chart, &source, true, SystemClock.now()).await?;
     }
+    let network = wiring::network(&config, &*store).await?;
     let mut settings = config.engine.clone();
-    settings.address = Some(serving::advertised(&bound));
+    settings.address = network.as_ref().map(|_| serving::advertised(&bound));
+    let peers: Arc<dyn Peers> = match &network {
+        Some(network) => Arc::new(network.clone()),
+        None => Arc::new(Alone),
+    };
     // Joining waits while the store is away or every place is taken.
     let mut engine = tokio::select! {
-        engine = wiring::engine(settings, &store) => engine?,
+        engine = wiring::engine(settings, &store, peers) => engine?,
         () = stop.wanted() => return Err(Failure::new(INTERRUPTED, "stopped before it had joined")),
     };
     let (name, address) = (config.engine.name, serving::url(&bound));
     let (asked_to_drain, closing) = (CancellationToken::new(), CancellationToken::new());
-    let api = serving::api(&store, engine.handle(), asked_to_drain.clone());
+    let others = network
+        .as_ref()
+        .map(|network| Routes::new(network.service()));
+    let api = serving::api(&store, engine.handle(), network, asked_to_drain.clone());
     let clients = api.handle();
     let closed = closing.clone().cancelled_owned();
-    let mut server = tokio::spawn(bound.serve(api, Routes::default(), closed));
+    let mut server = tokio::spawn(bound.serve(api, others.unwrap_or_default(), closed));
     output::data(&format!(
         "ready: engine {name}, incarnation {}, address {address}, store {}",
         engine.incarnation(),

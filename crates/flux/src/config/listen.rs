@@ -84,7 +84,7 @@ impl Reader<'_> {
         }
     }
 
-    fn flag(&mut self, key: &str) -> bool {
+    pub(super) fn flag(&mut self, key: &str) -> bool {
         match self.text(key) {
             "true" => true,
             "false" => false,

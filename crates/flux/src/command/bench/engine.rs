@@ -5,8 +5,10 @@ use super::report::{Latency, Load};
 use crate::exit::Failure;
 use crate::wiring;
 use flux_core::ids::RunId;
+use flux_core::ports::peers::Alone;
 use flux_core::ports::runs::Outcome;
 use flux_engine::{Engine, EngineEvent};
+use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -58,7 +60,7 @@ async fn start(bench: &Bench, concurrency: u32) -> Result<Engine, Failure> {
     let mut config = bench.config.engine.clone();
     config.concurrency = concurrency;
     config.listened = true;
-    let engine = wiring::engine(config, &bench.store).await?;
+    let engine = wiring::engine(config, &bench.store, Arc::new(Alone)).await?;
     // It claims once its first heartbeat has succeeded; a first run shows that it does.
     let mut events = engine.events();
     submit(bench, &engine, 1).await?;

@@ -106,7 +106,7 @@ fn own(configured: &Database, folder: &Path) -> Result<Database, Failure> {
 }
 
 async fn on_own(args: &Args, config: Config) -> Result<Figures, Failure> {
-    let store = wiring::store(&config).await?;
+    let store = wiring::database(&config).await?;
     let chart = flux_lang::Language
         .compile(DEFINITION)
         .map_err(|report| Failure::new(1, report))?;
