@@ -28,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Longest pause after tries in vain.
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// With pauses of this length that an engine cannot be reached is worth a word.
+const TELL_FROM: Duration = Duration::from_secs(4);
+
 /// What became of calling one engine.
 #[derive(Clone, Copy)]
 struct Calls {
@@ -104,8 +107,10 @@ fn called(
         Err(_) => (calls.pause * 2).min(LONGEST),
     };
     calls.not_before = inner.host.boot().plus(calls.pause);
-    let told = std::mem::replace(&mut calls.told, result.is_err());
-    if let (Err(status), false) = (result, told) {
+    // One that has just left fails once or twice, too.
+    let is_lasting = result.is_err() && calls.pause >= TELL_FROM;
+    let told = std::mem::replace(&mut calls.told, is_lasting);
+    if let (Err(status), true, false) = (result, is_lasting, told) {
         tracing::warn!(
             member.id = %who, address,
             "cannot talk to another engine, so work is spread without it: {}", status.message()

@@ -83,7 +83,7 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "NAME")]
     name: Option<String>,
     /// Engine to ask instead of the database, such as http://127.0.0.1:7520; several with commas
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(id = "ask", long = "engine", global = true, value_name = "URL")]
     engine: Option<String>,
 }
 

@@ -4,5 +4,6 @@
 mod commands;
 mod examples;
 mod home;
+mod network;
 mod operations;
 mod server;
