@@ -80,12 +80,16 @@ async fn process_work_is_spread_evenly_and_a_joining_engine_gets_its_share() {
 #[tokio::test(flavor = "multi_thread")]
 async fn process_work_goes_where_the_resources_are() {
     let cluster = cluster("+9s");
-    let start = |name: &str, left: &str| {
+    let start = |name: &str, command: &str| {
         let engine = cluster.engine(name).env("FLUX_CONCURRENCY_LEVEL", "40");
-        let engine = engine.env("FLUX_SYSTEM_RESOURCE_COMMAND", format!("echo {left}"));
+        let engine = engine.env("FLUX_SYSTEM_RESOURCE_COMMAND", command);
         engine.env("FLUX_SYSTEM_RESOURCE_INTERVAL", "+30s").spawn()
     };
-    let engines = [start("poor", "10"), start("rich", "90")];
+    let free_memory = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../examples/software_developers/system_resource_monitoring/free_memory.sh"
+    );
+    let engines = [start("poor", "echo 10"), start("rich", free_memory)];
     for engine in &engines {
         until_heard(&address(engine), 2).await;
     }
