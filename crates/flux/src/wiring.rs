@@ -61,14 +61,24 @@ fn name(config: &Config) -> String {
     format!("flux {}", config.engine.name)
 }
 
-/// The network of an engine; `None` when it is switched off.
+/// The network of an engine; `None` when it is switched off. Waits for a database that is away.
 pub async fn network(config: &Config, store: &dyn Store) -> Result<Option<Network>, Failure> {
     if !config.network.is_on {
         return Ok(None);
     }
+    let cluster = loop {
+        match store.cluster().await {
+            Ok(cluster) => break cluster,
+            Err(error) if error.is_transient() => {
+                tracing::warn!("cannot read which cluster this is: {error}; trying again");
+            }
+            Err(error) => return Err(error.into()),
+        }
+        tokio::time::sleep(PAUSE).await;
+    };
     let system = rustix::system::uname();
     let settings = flux_peer::Config {
-        cluster: store.cluster().await?,
+        cluster,
         host_name: system.nodename().to_string_lossy().into_owned(),
         pool: config.engine.pool.clone(),
         version: config.engine.version.to_owned(),

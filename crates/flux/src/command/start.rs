@@ -44,7 +44,10 @@ pub async fn run(args: &Args, config: Config) -> Result<(), Failure> {
         let (chart, source) = input::definition(file)?;
         deploy(&*store, &chart, &source, true, SystemClock.now()).await?;
     }
-    let network = wiring::network(&config, &*store).await?;
+    let network = tokio::select! {
+        network = wiring::network(&config, &*store) => network?,
+        () = stop.wanted() => return Err(Failure::new(INTERRUPTED, "stopped before it had joined")),
+    };
     let mut settings = config.engine.clone();
     settings.address = network.as_ref().map(|_| serving::advertised(&bound));
     let peers: Arc<dyn Peers> = match &network {
