@@ -162,6 +162,10 @@ impl Client {
         list_engines(ListEnginesRequest) -> ListEnginesResponse;
         /// Asks an engine to drain.
         drain_engine(DrainEngineRequest) -> DrainEngineResponse;
+        /// Limits how many branches run at the same time.
+        set_throttle(SetThrottleRequest) -> SetThrottleResponse;
+        /// The throttles, with who holds their slots.
+        list_throttles(ListThrottlesRequest) -> ListThrottlesResponse;
         /// The engines that were declared dead.
         list_failovers(ListFailoversRequest) -> ListFailoversResponse;
     }

@@ -5,6 +5,7 @@ use crate::clock::Timestamp;
 use crate::ownership::Timing;
 use crate::ports::members::{Member, MemberState};
 use crate::ports::runs::{BranchRecord, Outcome, RunRecord};
+use crate::ports::throttles::ThrottleRecord;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ pub struct Scene<'s> {
     pub run: &'s RunRecord,
     /// The cluster, read after the branches: whoever owns one of them was a member before.
     pub members: &'s [Member],
+    /// The limits on what runs at the same time.
+    pub throttles: &'s [ThrottleRecord],
     /// The calendar time.
     pub now: Timestamp,
 }
@@ -127,7 +130,10 @@ impl Scene<'_> {
             .iter()
             .filter(|member| member.pool == self.run.pool && member.state != MemberState::Dead)
             .collect();
-        let mut text = standstill(&self.run.pool, &pool, &self.run.id.to_string());
+        let mut text = match self.full_throttle(&pool) {
+            Some(text) => text,
+            None => standstill(&self.run.pool, &pool, &self.run.id.to_string()),
+        };
         if branch.lost > 0 {
             text += &format!(
                 "; it has lost {} engines since commit point {}",
@@ -135,6 +141,45 @@ impl Scene<'_> {
             );
         }
         text
+    }
+
+    /// The throttle that leaves no slot to any engine of the pool, and who has the slots.
+    fn full_throttle(&self, pool: &[&Member]) -> Option<String> {
+        let name = &self.run.name;
+        let mut of_run = self.throttles.iter().filter(|record| {
+            let scope = &record.throttle.scope;
+            scope.holds(&name.namespace, &name.name)
+        });
+        of_run.find_map(|record| {
+            let limits = record.throttle.limits;
+            let held = |engine: &str| {
+                let mut holders = record.holders.iter();
+                holders
+                    .find(|(name, _)| name == engine)
+                    .map_or(0, |(_, count)| *count)
+            };
+            let in_cluster: u32 = record.holders.iter().map(|(_, count)| count).sum();
+            let full = if let Some(limit) = limits.cluster.filter(|limit| in_cluster >= *limit) {
+                format!("{in_cluster} of {limit} in the cluster are taken")
+            } else {
+                let limit = limits.engine?;
+                let is_full = |member: &&Member| held(&member.name) >= limit;
+                (!pool.is_empty() && pool.iter().all(is_full))
+                    .then(|| format!("{limit} on each engine, and all are taken"))?
+            };
+            let who = |(engine, count): &(String, u32)| format!("{engine} has {count}");
+            let holders: Vec<String> = record.holders.iter().map(who).collect();
+            let scope = &record.throttle.scope;
+            Some(format!(
+                "ready, but the throttle of {scope} has no slot left: {full}{}; `flux throttle set \
+                 {scope}` changes it",
+                if holders.is_empty() {
+                    String::new()
+                } else {
+                    format!(" ({})", holders.join(", "))
+                }
+            ))
+        })
     }
 
     fn waiting(&self, branch: &BranchRecord) -> String {

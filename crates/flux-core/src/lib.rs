@@ -22,6 +22,7 @@ pub mod ids;
 pub mod ownership;
 pub mod ports;
 pub mod schedule;
+pub mod throttle;
 pub mod time_expression;
 pub mod value;
 pub mod walk;

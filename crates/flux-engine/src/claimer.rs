@@ -3,8 +3,9 @@
 use crate::event::EngineEvent;
 use crate::monitor::Monitor;
 use crate::running::Standing;
+use crate::shop::Shop;
 use crate::watch::{Knowledge, give_back_strays};
-use crate::worker::{Shop, Worker};
+use crate::worker::Worker;
 use flux_core::balance::{Balancer, Load, Share};
 use flux_core::clock::{BootTime, Timestamp};
 use flux_core::ids::Incarnation;
@@ -97,7 +98,10 @@ impl Claimer {
         if self.balancer.others_have_room(self.shop.host.boot()) {
             let look = self.claim(0, LOOK).await?;
             part = self.part(look.ready);
+            // What has a slot is started where that is seen: few have one, and it is not left unused.
+            part.claim = part.claim.saturating_add(look.throttled.startable);
             if part.claim == 0 {
+                self.want_slots(&look);
                 let pause = self.pause(look.next_due);
                 return Ok(Some(
                     part.look_again.map_or(pause, |again| again.min(pause)),
@@ -109,6 +113,7 @@ impl Claimer {
         let claims = self.claim(limit, 0).await?;
         let (taken, next_due) = (claims.branches.len() as u32, claims.next_due);
         self.monitor.claimed(taken);
+        self.want_slots(&claims);
         self.hand_out(claims, asked);
         if taken > 0 {
             self.shop.peers.changed();
@@ -131,6 +136,12 @@ impl Claimer {
         };
         let now = self.shop.host.boot();
         self.balancer.share(&load, ready, now)
+    }
+
+    /// Whether the end of a branch makes way for one that waits for a slot.
+    fn want_slots(&self, claims: &Claims) {
+        let wanted = claims.throttled.waiting;
+        self.shop.slots_wanted.store(wanted, Ordering::Relaxed);
     }
 
     async fn claim(&self, limit: u32, count: u32) -> Result<Claims, Error> {
@@ -168,13 +179,15 @@ impl Claimer {
             let (entry, stop) = self.shop.running.enter(branch, claimed.fence.epoch);
             let shop = Arc::clone(&self.shop);
             let knowledge = Arc::clone(&self.knowledge);
-            let peers = Arc::clone(&self.shop.peers);
-            let worker = Worker::new(shop, claimed, stop, trust.clone(), knowledge);
+            let worker = Worker::new(Arc::clone(&shop), claimed, stop, trust.clone(), knowledge);
             let work = async move {
                 worker.drive().await;
                 drop(entry);
                 drop(slot);
-                peers.changed();
+                if shop.slots_wanted.load(Ordering::Relaxed) {
+                    shop.nudge.notify_one();
+                }
+                shop.peers.changed();
             };
             let work = self.workers.track_future(work);
             self.shop.host.spawn(Box::pin(work));

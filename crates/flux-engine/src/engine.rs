@@ -9,8 +9,8 @@ use crate::monitor::Monitor;
 use crate::peers::{self, Own};
 use crate::running::{Running, Standing};
 use crate::schedules::Schedules;
+use crate::shop::Shop;
 use crate::watch::{Knowledge, Watch};
-use crate::worker::Shop;
 use flux_core::balance::Balancer;
 use flux_core::chart::Compiler;
 use flux_core::host::{Host, within};
@@ -111,6 +111,7 @@ impl Engine {
             running: Running::new(),
             peers: Arc::clone(&stores.peers),
             strays: AtomicBool::new(false),
+            slots_wanted: AtomicBool::new(false),
             version: config.version,
         });
         if config.listened {

@@ -21,6 +21,7 @@ mod peers;
 pub mod runner;
 mod running;
 mod schedules;
+mod shop;
 mod submit;
 pub mod trigger;
 mod watch;

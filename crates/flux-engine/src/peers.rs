@@ -1,6 +1,6 @@
 //! The engine among the others: what it tells them, and what it makes of what it hears.
 
-use crate::worker::Shop;
+use crate::shop::Shop;
 use flux_core::balance::Load;
 use flux_core::ids::Incarnation;
 use flux_core::ports::members::MemberState;

@@ -1,7 +1,7 @@
 //! The pass that fires due schedules: observe, plan, execute, report.
 
+use crate::shop::Shop;
 use crate::submit::{RunOptions, run_with_ids};
-use crate::worker::Shop;
 use flux_core::clock::Timestamp;
 use flux_core::ids::{BranchId, RunId};
 use flux_core::ports::Error;

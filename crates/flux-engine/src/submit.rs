@@ -80,6 +80,7 @@ pub async fn deploy(
         source: source.to_owned(),
         at: now,
         schedule,
+        limits: chart.limits,
     };
     definitions.deploy(definition).await
 }

@@ -2,7 +2,7 @@
 //! more was cancelled or taken over. What is ours and does not run was taken by a claim whose answer
 //! was lost, and must not be owned for ever by an engine that does not know of it.
 
-use crate::worker::Shop;
+use crate::shop::Shop;
 use flux_core::ids::{BranchId, Incarnation};
 use flux_core::ports::Error;
 use flux_core::ports::branches::{Fence, Release, ReleaseTo};

@@ -3,21 +3,20 @@
 //! The walk decides, this file does: performs actions, commits, gives back. It holds no state of
 //! its own; whatever is not committed is forgotten when the branch is stopped.
 
-use crate::action::{Failure, Perform, Request};
-use crate::charts::{Charts, Missing};
-use crate::event::{EngineEvent, Events};
+use crate::action::{Failure, Request};
+use crate::charts::Missing;
+use crate::event::EngineEvent;
 use crate::running::{Stop, StopReason};
+use crate::shop::Shop;
 use crate::submit::{RunOptions, run_with_ids};
 use crate::trigger;
 use crate::watch::Knowledge;
 use flux_core::chart::{Fault, FaultKind, WorkflowName};
-use flux_core::host::Host;
 use flux_core::ownership::Trust;
 use flux_core::ports::Error;
 use flux_core::ports::branches::{
-    Branches, Claimed, Commit, Committed, Fence, Release, ReleaseTo, Then, Wait,
+    Claimed, Commit, Committed, Fence, Release, ReleaseTo, Then, Wait,
 };
-use flux_core::ports::peers::Peers;
 use flux_core::ports::runs::{NewRun, Outcome};
 use flux_core::value;
 use flux_core::walk::{self, Child, Draft, Env, Event, Look, Memory, Step, Walk};
@@ -25,33 +24,8 @@ use flux_failover::{EVIDENCE, TrustHandle};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-
-/// What every worker of an engine shares.
-pub(crate) struct Shop {
-    pub branches: Arc<dyn Branches>,
-    pub charts: Charts,
-    pub actions: Arc<dyn Perform>,
-    pub host: Arc<dyn Host>,
-    pub events: Events,
-    /// Something became ready.
-    pub nudge: tokio::sync::Notify,
-    pub running: crate::running::Running,
-    pub peers: Arc<dyn Peers>,
-    /// Perhaps the store says that we own what does not run here.
-    pub strays: AtomicBool,
-    pub version: &'static str,
-}
-
-impl Shop {
-    /// Work became ready, for whoever has room.
-    pub fn woke(&self, ready: u32) {
-        self.nudge.notify_one();
-        self.peers.nudge(ready);
-    }
-}
 
 /// A branch and its owner's right to it.
 pub(crate) struct Worker {

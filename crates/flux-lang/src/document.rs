@@ -5,6 +5,7 @@ use crate::cx::Cx;
 use crate::fields::Fields;
 use crate::tree::{Data, Node};
 use flux_core::chart::{Chart, ChartId, Filter, Kind, Schedule, WorkflowName};
+use flux_core::throttle::Limits;
 
 const KEYS: [&str; 8] = [
     "document", "input", "output", "use", "do", "timeout", "schedule", "evaluate",
@@ -27,7 +28,22 @@ const PRIORITY: i32 = 10;
 /// What `document` says.
 struct Header {
     name: Option<WorkflowName>,
+    flux: DocumentFlux,
+}
+
+/// What `document.metadata.flux` says of runs.
+struct DocumentFlux {
     priority: i32,
+    limits: Option<Limits>,
+}
+
+impl Default for DocumentFlux {
+    fn default() -> DocumentFlux {
+        DocumentFlux {
+            priority: PRIORITY,
+            limits: None,
+        }
+    }
 }
 
 impl<'s> Cx<'s> {
@@ -47,14 +63,14 @@ impl<'s> Cx<'s> {
         self.check_unused();
         self.report_unresolved();
         let header = header?;
-        Some(self.chart(root, header.name?, header.priority, schedule))
+        Some(self.chart(root, header.name?, &header.flux, schedule))
     }
 
     fn chart(
         &mut self,
         root: &'s Node,
         name: WorkflowName,
-        priority: i32,
+        flux: &DocumentFlux,
         schedule: Option<Schedule>,
     ) -> Chart {
         let mut listens = std::mem::take(&mut self.listens);
@@ -66,7 +82,8 @@ impl<'s> Cx<'s> {
             document: root.to_value(),
             nodes: std::mem::take(&mut self.nodes),
             schedule,
-            priority,
+            priority: flux.priority,
+            limits: flux.limits,
             listens,
         }
     }
@@ -93,7 +110,7 @@ impl<'s> Cx<'s> {
     fn header(&mut self, node: &'s Node) -> Header {
         let mut header = Header {
             name: None,
-            priority: PRIORITY,
+            flux: DocumentFlux::default(),
         };
         let Some(fields) = self.map(node, "`document`", &DOCUMENT) else {
             return header;
@@ -123,7 +140,7 @@ impl<'s> Cx<'s> {
             self.object(node, "`document.tags`");
         }
         if let Some(node) = fields.get("metadata") {
-            header.priority = self.document_flux(node);
+            header.flux = self.document_flux(node);
         }
         header.name = namespace
             .zip(name)
@@ -172,25 +189,45 @@ impl<'s> Cx<'s> {
         legal
     }
 
-    /// `document.metadata`; returns the priority.
-    fn document_flux(&mut self, metadata: &'s Node) -> i32 {
+    /// `document.metadata`.
+    fn document_flux(&mut self, metadata: &'s Node) -> DocumentFlux {
+        let mut flux = DocumentFlux::default();
         self.object(metadata, "`document.metadata`");
         let Some(node) = metadata.get("flux") else {
-            return PRIORITY;
+            return flux;
         };
-        let keys = ["breaks", "priority", "schedule"];
+        let keys = ["breaks", "concurrency", "priority", "schedule"];
         let Some(fields) = self.map(node, "`document.metadata.flux`", &keys) else {
-            return PRIORITY;
+            return flux;
         };
         if let Some(node) = fields.get("breaks") {
             let choices = [("every-action", true), ("marked", false)];
             self.every_action = self.choice(node, "`breaks`", &choices).unwrap_or(true);
         }
-        fields
+        flux.priority = fields
             .get("priority")
             .and_then(|node| self.integer(node, "`priority`", -1_000_000..=1_000_000))
             .and_then(|priority| i32::try_from(priority).ok())
-            .unwrap_or(PRIORITY)
+            .unwrap_or(PRIORITY);
+        flux.limits = fields.get("concurrency").and_then(|node| self.limits(node));
+        flux
+    }
+
+    /// `concurrency`: how many branches of the workflow run at the same time.
+    fn limits(&mut self, node: &'s Node) -> Option<Limits> {
+        let fields = self.map(node, "`concurrency`", &["cluster", "engine"])?;
+        let mut limit = |key: &str| {
+            let node = fields.get(key)?;
+            let limit = self.integer(node, &format!("`{key}`"), 1..=1_000_000)?;
+            u32::try_from(limit).ok()
+        };
+        let (cluster, engine) = (limit("cluster"), limit("engine"));
+        if fields.get("cluster").is_none() && fields.get("engine").is_none() {
+            let message = "`concurrency` says neither `cluster` nor `engine`";
+            let help = "such as `concurrency: { cluster: 4 }`";
+            self.error_help(code::WRONG_VALUE, node.span, message, help);
+        }
+        Some(Limits { cluster, engine })
     }
 
     fn evaluate(&mut self, node: Option<&'s Node>) {

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use flux_core::chart::WorkflowName;
 use flux_core::clock::Timestamp;
 use flux_core::ids::{Incarnation, RunId};
+use flux_core::throttle::Scope;
 use flux_core::value::{self, Limits, Value};
 use std::collections::HashMap;
 use tonic::Status;
@@ -65,6 +66,14 @@ impl Check {
     pub fn run(&mut self, field: &str, name: &str) -> RunId {
         self.uuid(field, name, "runs", names::RUN)
             .map_or(RunId::new(Uuid::nil()), RunId::new)
+    }
+
+    /// The name of a throttle.
+    pub fn throttle(&mut self, field: &str, name: &str) -> Scope {
+        names::parse_throttle(name).unwrap_or_else(|| {
+            self.fault(field, name, "the name of a throttle", names::THROTTLE);
+            Scope::workflow("", "")
+        })
     }
 
     /// An engine's name; `engines/-` is `None`.

@@ -9,6 +9,7 @@ use flux_core::ports::identity::Identity;
 use flux_core::ports::members::Members;
 use flux_core::ports::operations::Operations;
 use flux_core::ports::runs::Runs;
+use flux_core::ports::throttles::Throttles;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub struct Ports {
     pub runs: Arc<dyn Runs>,
     /// Changes of runs.
     pub operations: Arc<dyn Operations>,
+    /// Limits on what runs at the same time.
+    pub throttles: Arc<dyn Throttles>,
     /// Definitions and schedules.
     pub definitions: Arc<dyn Definitions>,
     /// Engines.

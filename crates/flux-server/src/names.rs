@@ -2,6 +2,7 @@
 
 use flux_core::chart::WorkflowName;
 use flux_core::ids::{BranchId, Incarnation, RunId};
+use flux_core::throttle::Scope;
 use uuid::Uuid;
 
 /// An example.
@@ -10,6 +11,8 @@ pub(crate) const RUN: &str = "runs/0193f0a2-5c1e-7cc3-98c4-dc0c0c07398f";
 pub(crate) const ENGINE: &str = "engines/0193f0a2-5c1e-7cc3-98c4-dc0c0c07398f";
 /// An example.
 pub(crate) const WORKFLOW: &str = "namespaces/sales/workflows/order-approval/versions/1.0.0";
+/// An example.
+pub(crate) const THROTTLE: &str = "namespaces/sales/workflows/order-approval/throttle";
 /// The engine that is asked.
 pub(crate) const OWN_ENGINE: &str = "engines/-";
 
@@ -40,6 +43,29 @@ pub(crate) fn workflow(name: &WorkflowName) -> String {
         "namespaces/{namespace}/workflows/{}/versions/{version}",
         name.name
     )
+}
+
+/// The name of a throttle.
+pub(crate) fn throttle(scope: &Scope) -> String {
+    let namespace = &scope.namespace;
+    match &scope.name {
+        Some(name) => format!("namespaces/{namespace}/workflows/{name}/throttle"),
+        None => format!("namespaces/{namespace}/throttle"),
+    }
+}
+
+/// The scope in a throttle's name.
+pub(crate) fn parse_throttle(name: &str) -> Option<Scope> {
+    let parts: Vec<&str> = name.split('/').collect();
+    let (namespace, workflow) = match parts[..] {
+        ["namespaces", namespace, "throttle"] => (namespace, None),
+        ["namespaces", namespace, "workflows", name, "throttle"] => (namespace, Some(name)),
+        _ => return None,
+    };
+    (is_label(namespace) && workflow.is_none_or(is_label)).then(|| Scope {
+        namespace: namespace.to_owned(),
+        name: workflow.map(str::to_owned),
+    })
 }
 
 /// The UUID in `folder/{uuid}`, which must be written as this interface writes it.

@@ -37,9 +37,10 @@ use flux_core::ports::identity::Identity;
 use flux_core::ports::members::Members;
 use flux_core::ports::operations::Operations;
 use flux_core::ports::runs::Runs;
+use flux_core::ports::throttles::Throttles;
 
 /// A store, whatever its database is.
-pub trait Store: Branches + Runs + Operations + Definitions + Identity {
+pub trait Store: Branches + Runs + Operations + Definitions + Identity + Throttles {
     /// The members port, on a thread and connection of its own.
     fn members(&self) -> Arc<dyn Members>;
 

@@ -12,6 +12,15 @@ use uuid::Uuid;
 
 use crate::error::Fail;
 
+/// What ready branches are sorted by, as [`flux_core::throttle::urgency`] has it and as the indexes spell
+/// it.
+macro_rules! urgency {
+    () => {
+        "(due_at + CAST(60000000 AS BIGINT) * priority)"
+    };
+}
+pub(crate) use urgency;
+
 /// A statement with its values.
 pub(crate) struct Sql<'a> {
     text: Cow<'static, str>,

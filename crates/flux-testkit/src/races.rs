@@ -124,6 +124,33 @@ async fn send(openings: &Openings, round: u32, number: u32) {
     join_all(sent).await;
 }
 
+/// Engines that claim at the same time never take more slots than there are, and leave none unused.
+pub async fn slots_are_neither_exceeded_nor_lost(openings: Openings) {
+    const SLOTS: u32 = 5;
+    let owner = begin(&openings).await;
+    openings[0].throttle("ns/wf", Some(SLOTS), None).await;
+    for round in 0..ROUNDS {
+        let numbers = round * 100 + 1..round * 100 + 21;
+        openings[0].submit(numbers.map(run).collect()).await;
+        let mut done = 0;
+        while done < 20 {
+            let claims = openings.iter().map(async |ports| {
+                let taken = ports.claims(owner, 7, 1_000_000).await;
+                taken.branches
+            });
+            let mut running: Vec<Claimed> = join_all(claims).await.into_iter().flatten().collect();
+            assert!(running.len() <= SLOTS as usize, "round {round}");
+            // Whoever was kept out by another claim gets its turn.
+            running.extend(openings[0].claims(owner, 100, 1_000_000).await.branches);
+            let slots = (SLOTS as usize).min(20 - done);
+            assert_eq!(running.len(), slots, "round {round}, {done} done");
+            end_all(&openings, &running).await;
+            done += running.len();
+        }
+    }
+    openings[0].throttle("ns/wf", None, None).await;
+}
+
 /// Engines that claim at the same time share the branches: each has one owner.
 pub async fn a_branch_is_claimed_once(openings: Openings) {
     let owner = begin(&openings).await;
@@ -310,6 +337,7 @@ macro_rules! race_suite {
             the_last_arrivals_wake_the_parent,
             a_listener_sees_every_signal,
             a_branch_is_claimed_once,
+            slots_are_neither_exceeded_nor_lost,
             nothing_survives_a_cancellation,
             the_last_place_is_taken_once,
             a_pause_stops_the_owner_at_its_next_commit,

@@ -22,6 +22,8 @@ use flux_core::ports::runs::{
     BranchRecord, Event, FailoverRecord, HistoryRecord, NewRun, RunFilter, RunRecord, Runs,
     Signalled, Submitted, TakeoverRecord,
 };
+use flux_core::ports::throttles::{ThrottleRecord, Throttles};
+use flux_core::throttle::Throttle;
 use flux_store::{Stats, Store};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -292,6 +294,25 @@ impl Definitions for Remote {
 
     async fn fire(&self, _firing: Firing) -> Result<bool, Error> {
         only_in_the_database("firing schedules")
+    }
+}
+
+#[async_trait]
+impl Throttles for Remote {
+    async fn throttle(&self, throttle: Throttle) -> Result<(), Error> {
+        let request = v1::SetThrottleRequest {
+            name: read::throttle_name(&throttle.scope),
+            cluster_limit: throttle.limits.cluster,
+            engine_limit: throttle.limits.engine,
+        };
+        let answer = self.client.set_throttle(request).await;
+        answer.map(drop).map_err(failed)
+    }
+
+    async fn throttles(&self) -> Result<Vec<ThrottleRecord>, Error> {
+        let answer = self.client.list_throttles(v1::ListThrottlesRequest {});
+        let answer = answer.await.map_err(failed)?;
+        answer.throttles.into_iter().map(read::throttle).collect()
     }
 }
 

@@ -71,6 +71,7 @@ pub fn api(
     let ports = Ports {
         runs: store.clone(),
         operations: store.clone(),
+        throttles: store.clone(),
         definitions: store.clone(),
         members: store.members(),
         identity: store.clone(),

@@ -15,6 +15,7 @@ pub use task::*;
 pub use template::{Template, UriPart};
 
 use crate::expr::Expr;
+use crate::throttle::Limits;
 use crate::value::Value;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -78,6 +79,8 @@ pub struct Chart {
     pub schedule: Option<Schedule>,
     /// Lower runs first; default 10.
     pub priority: i32,
+    /// How many of its branches run at the same time; `None` when it does not say.
+    pub limits: Option<Limits>,
     /// Types of the events that some node listens to; `None` stands for "any type".
     pub listens: Vec<Option<String>>,
 }

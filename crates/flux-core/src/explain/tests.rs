@@ -3,6 +3,7 @@ use crate::branch::RunState;
 use crate::chart::{ChartId, WorkflowName};
 use crate::clock::ClockOffset;
 use crate::ids::{BranchId, CommitNo, Epoch, Incarnation, RunId};
+use crate::throttle::{Limits, Throttle};
 use uuid::Uuid;
 
 fn at(second: i64) -> Timestamp {
@@ -76,6 +77,7 @@ fn reason(members: &[Member], branch: &BranchRecord) -> Reason {
     let scene = Scene {
         run: &run(None),
         members,
+        throttles: &[],
         now: at(100),
     };
     scene.reason(branch)
@@ -181,6 +183,7 @@ fn a_ready_branch_says_why_nobody_takes_it() {
 #[test]
 fn a_branch_of_flux_run_belongs_to_that() {
     let scene = Scene {
+        throttles: &[],
         run: &run(Some("run-1")),
         members: &[engine("ada", 1)],
         now: at(100),
@@ -212,4 +215,41 @@ fn a_waiting_branch_names_all_that_it_waits_for() {
     assert_eq!(reason(&[], &waiting).text, text);
     (waiting.awaits_join, waiting.due_at) = (false, None);
     assert_eq!(reason(&[], &waiting).text, "waits for nothing");
+}
+
+#[test]
+fn a_full_throttle_is_named_with_its_holders() {
+    let members = [engine("ada", 1), engine("brian", 2)];
+    let record = |cluster, engine, holders: &[(&str, u32)]| ThrottleRecord {
+        throttle: Throttle {
+            scope: "ns".parse().expect("a scope"),
+            limits: Limits { cluster, engine },
+        },
+        holders: holders
+            .iter()
+            .map(|(name, n)| ((*name).to_owned(), *n))
+            .collect(),
+        waiting: 1,
+    };
+    let why = |record: ThrottleRecord| {
+        let mut run = run(None);
+        run.name.namespace = "ns".to_owned();
+        let scene = Scene {
+            run: &run,
+            members: &members,
+            throttles: &[record],
+            now: at(100),
+        };
+        scene.reason(&branch(BranchState::Ready, None)).text
+    };
+    let both = [("ada", 2), ("brian", 1)];
+    assert_eq!(
+        why(record(Some(3), None, &both)),
+        "ready, but the throttle of ns has no slot left: 3 of 3 in the cluster are taken (ada has 2, \
+         brian has 1); `flux throttle set ns` changes it"
+    );
+    assert!(why(record(Some(0), None, &[])).contains("0 of 0 in the cluster are taken;"));
+    assert!(why(record(None, Some(1), &both)).contains("1 on each engine, and all are taken"));
+    assert!(why(record(None, Some(2), &both)).starts_with("ready; an engine takes it"));
+    assert!(why(record(Some(4), None, &both)).starts_with("ready; an engine takes it"));
 }

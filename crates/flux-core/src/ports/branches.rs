@@ -33,8 +33,22 @@ pub struct Claims {
     pub branches: Vec<Claimed>,
     /// Earliest due time among the waiting branches of the pool that were not due yet.
     pub next_due: Option<Timestamp>,
-    /// Ready branches of the pool that were not taken, as far as they were to be counted.
+    /// Ready branches of the pool that were not taken, as far as they were to be counted; without
+    /// those that have to wait for a slot of a throttle.
     pub ready: u32,
+    /// What throttles hold back.
+    pub throttled: Throttled,
+}
+
+/// Ready branches of a pool that a throttle holds back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Throttled {
+    /// Whether there are any.
+    pub waiting: bool,
+    /// So many of them could have been taken: there are slots for them.
+    pub startable: u32,
+    /// Whether another engine was taking slots at that moment, so that none could be had.
+    pub busy: bool,
 }
 
 /// A branch, now owned by the claimer, as of its commit point.

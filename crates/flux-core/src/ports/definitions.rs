@@ -5,6 +5,7 @@ use super::runs::NewRun;
 use crate::chart::{ChartId, WorkflowName};
 use crate::clock::Timestamp;
 use crate::ids::RunId;
+use crate::throttle::Limits;
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -22,6 +23,9 @@ pub struct NewDefinition {
     /// First due time of its schedule, when the schedule shall be active: it replaces the schedule
     /// of any other version of the same namespace and name.
     pub schedule: Option<NewSchedule>,
+    /// Limits for the branches of all versions: they replace the workflow's throttle when this
+    /// definition is deployed for the first time.
+    pub limits: Option<Limits>,
 }
 
 /// A schedule to store.

@@ -8,6 +8,7 @@ pub mod members;
 pub mod operations;
 pub mod peers;
 pub mod runs;
+pub mod throttles;
 
 /// Why a port could not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -67,6 +67,35 @@ pub struct Load {
     #[prost(message, optional, tag = "4")]
     pub age: ::core::option::Option<::prost_types::Duration>,
 }
+/// A limit on how many branches of a workflow, or of all workflows of a namespace, run at the same time.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Throttle {
+    /// `namespaces/{namespace}/throttle` or `namespaces/{namespace}/workflows/{workflow}/throttle`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// At most so many in the whole cluster; absent for any number, 0 holds everything back.
+    #[prost(uint32, optional, tag = "2")]
+    pub cluster_limit: ::core::option::Option<u32>,
+    /// At most so many on each engine; absent for any number.
+    #[prost(uint32, optional, tag = "3")]
+    pub engine_limit: ::core::option::Option<u32>,
+    /// Engines that run branches of it, the slots that are taken.
+    #[prost(message, repeated, tag = "4")]
+    pub holders: ::prost::alloc::vec::Vec<ThrottleHolder>,
+    /// Ready branches that wait for a slot, counted up to 10,000.
+    #[prost(uint32, tag = "5")]
+    pub waiting: u32,
+}
+/// An engine that holds slots of a throttle.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ThrottleHolder {
+    /// Its name in the configuration.
+    #[prost(string, tag = "1")]
+    pub display_name: ::prost::alloc::string::String,
+    /// How many slots.
+    #[prost(uint32, tag = "2")]
+    pub running: u32,
+}
 /// One engine that was declared dead.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Failover {
@@ -793,6 +822,32 @@ pub struct ListFailoversResponse {
     #[prost(message, repeated, tag = "1")]
     pub failovers: ::prost::alloc::vec::Vec<Failover>,
 }
+/// See `SetThrottle`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetThrottleRequest {
+    /// `namespaces/{namespace}/throttle` or `namespaces/{namespace}/workflows/{workflow}/throttle`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// At most so many in the whole cluster; absent for any number, 0 holds everything back.
+    #[prost(uint32, optional, tag = "2")]
+    pub cluster_limit: ::core::option::Option<u32>,
+    /// At most so many on each engine; absent for any number.
+    #[prost(uint32, optional, tag = "3")]
+    pub engine_limit: ::core::option::Option<u32>,
+}
+/// See `SetThrottle`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetThrottleResponse {}
+/// See `ListThrottles`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListThrottlesRequest {}
+/// See `ListThrottles`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListThrottlesResponse {
+    /// By name.
+    #[prost(message, repeated, tag = "1")]
+    pub throttles: ::prost::alloc::vec::Vec<Throttle>,
+}
 /// Generated client implementations.
 pub mod flux_service_client {
     #![allow(
@@ -1400,6 +1455,57 @@ pub mod flux_service_client {
                 .insert(GrpcMethod::new("flux.v1.FluxService", "DrainEngine"));
             self.inner.unary(req, path, codec).await
         }
+        /// Limits how many branches run at the same time, from what is started next on; without limits the
+        /// throttle is removed. Repeating it changes nothing.
+        pub async fn set_throttle(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetThrottleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetThrottleResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flux.v1.FluxService/SetThrottle",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("flux.v1.FluxService", "SetThrottle"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The throttles, with who holds their slots.
+        pub async fn list_throttles(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListThrottlesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListThrottlesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flux.v1.FluxService/ListThrottles",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("flux.v1.FluxService", "ListThrottles"));
+            self.inner.unary(req, path, codec).await
+        }
         /// The engines that were declared dead, newest first.
         pub async fn list_failovers(
             &mut self,
@@ -1612,6 +1718,23 @@ pub mod flux_service_server {
             request: tonic::Request<super::DrainEngineRequest>,
         ) -> std::result::Result<
             tonic::Response<super::DrainEngineResponse>,
+            tonic::Status,
+        >;
+        /// Limits how many branches run at the same time, from what is started next on; without limits the
+        /// throttle is removed. Repeating it changes nothing.
+        async fn set_throttle(
+            &self,
+            request: tonic::Request<super::SetThrottleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetThrottleResponse>,
+            tonic::Status,
+        >;
+        /// The throttles, with who holds their slots.
+        async fn list_throttles(
+            &self,
+            request: tonic::Request<super::ListThrottlesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListThrottlesResponse>,
             tonic::Status,
         >;
         /// The engines that were declared dead, newest first.
@@ -2636,6 +2759,96 @@ pub mod flux_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DrainEngineSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/flux.v1.FluxService/SetThrottle" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetThrottleSvc<T: FluxService>(pub Arc<T>);
+                    impl<
+                        T: FluxService,
+                    > tonic::server::UnaryService<super::SetThrottleRequest>
+                    for SetThrottleSvc<T> {
+                        type Response = super::SetThrottleResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetThrottleRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as FluxService>::set_throttle(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetThrottleSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/flux.v1.FluxService/ListThrottles" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListThrottlesSvc<T: FluxService>(pub Arc<T>);
+                    impl<
+                        T: FluxService,
+                    > tonic::server::UnaryService<super::ListThrottlesRequest>
+                    for ListThrottlesSvc<T> {
+                        type Response = super::ListThrottlesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListThrottlesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as FluxService>::list_throttles(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListThrottlesSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

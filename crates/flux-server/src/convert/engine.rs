@@ -7,7 +7,8 @@ use flux_core::clock::ClockOffset;
 use flux_core::explain::standing;
 use flux_core::ports::members::Member;
 use flux_core::ports::runs::FailoverRecord;
-use flux_proto::v1::{Engine, EngineState, Failover, Load};
+use flux_core::ports::throttles::ThrottleRecord;
+use flux_proto::v1::{Engine, EngineState, Failover, Load, Throttle, ThrottleHolder};
 use std::time::Duration;
 
 /// An engine, and what is known of its load.
@@ -52,6 +53,21 @@ fn load(load: balance::Load, age: Duration) -> Load {
         concurrency_level: load.concurrency,
         resources: load.score.map(|score| score.available),
         age: Some(duration(age)),
+    }
+}
+
+/// A throttle, and the use that is made of it.
+pub(crate) fn throttle(record: ThrottleRecord) -> Throttle {
+    let holder = |(display_name, running)| ThrottleHolder {
+        display_name,
+        running,
+    };
+    Throttle {
+        name: names::throttle(&record.throttle.scope),
+        cluster_limit: record.throttle.limits.cluster,
+        engine_limit: record.throttle.limits.engine,
+        holders: record.holders.into_iter().map(holder).collect(),
+        waiting: record.waiting,
     }
 }
 

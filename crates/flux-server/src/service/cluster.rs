@@ -6,8 +6,10 @@ use crate::convert;
 use crate::refusal::{not_found, of_store, refusal};
 use flux_core::ids::Incarnation;
 use flux_core::ports::members::MemberState;
+use flux_core::throttle::{Limits, Throttle};
 use flux_proto::v1::{
     DrainEngineRequest, DrainEngineResponse, Engine, ListFailoversRequest, ListFailoversResponse,
+    ListThrottlesResponse, SetThrottleRequest, SetThrottleResponse,
 };
 use tonic::{Code, Status};
 
@@ -63,6 +65,34 @@ impl Api {
                 marked.map_err(of_store)
             }
         }
+    }
+
+    pub(super) async fn set_limits(
+        &self,
+        request: SetThrottleRequest,
+    ) -> Result<SetThrottleResponse, Status> {
+        let mut check = Check::default();
+        let scope = check.throttle("name", &request.name);
+        check.done()?;
+        let throttle = Throttle {
+            scope,
+            limits: Limits {
+                cluster: request.cluster_limit,
+                engine: request.engine_limit,
+            },
+        };
+        let set = self.ports.throttles.throttle(throttle).await;
+        set.map_err(of_store)?;
+        // What waited for a slot may start.
+        self.local.nudge(1);
+        Ok(SetThrottleResponse {})
+    }
+
+    pub(super) async fn throttles(&self) -> Result<ListThrottlesResponse, Status> {
+        let throttles = self.ports.throttles.throttles().await.map_err(of_store)?;
+        Ok(ListThrottlesResponse {
+            throttles: throttles.into_iter().map(convert::throttle).collect(),
+        })
     }
 
     pub(super) async fn failovers(

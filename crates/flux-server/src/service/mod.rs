@@ -235,6 +235,17 @@ impl FluxService for Api {
         self.answer(r, |message| self.drain(message)).await
     }
 
+    async fn set_throttle(&self, r: Request<SetThrottleRequest>) -> Answer<SetThrottleResponse> {
+        self.answer(r, |message| self.set_limits(message)).await
+    }
+
+    async fn list_throttles(
+        &self,
+        r: Request<ListThrottlesRequest>,
+    ) -> Answer<ListThrottlesResponse> {
+        self.answer(r, |_| self.throttles()).await
+    }
+
     async fn list_failovers(
         &self,
         r: Request<ListFailoversRequest>,

@@ -120,9 +120,11 @@ impl Api {
         let branches = self.ports.runs.branches(run.id).await.map_err(of_store)?;
         // After the branches: whoever owns one of them was a member before.
         let members = self.ports.members.members().await.map_err(of_store)?;
+        let throttles = self.ports.throttles.throttles().await.map_err(of_store)?;
         let scene = Scene {
             run,
             members: &members,
+            throttles: &throttles,
             now: self.ports.host.now(),
         };
         let open = branches

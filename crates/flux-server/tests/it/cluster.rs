@@ -97,6 +97,45 @@ async fn failovers_are_listed_newest_first() {
 }
 
 #[tokio::test]
+async fn a_throttle_is_set_listed_and_removed() {
+    let rig = Rig::new();
+    let mut client = rig.client().await;
+    let name = "namespaces/sales/workflows/order/throttle".to_owned();
+    let limits = SetThrottleRequest {
+        name: name.clone(),
+        cluster_limit: Some(3),
+        engine_limit: None,
+    };
+    client.set_throttle(limits).await.unwrap();
+    let list = async || {
+        let mut client = rig.client().await;
+        let answer = client.list_throttles(ListThrottlesRequest {}).await;
+        answer.unwrap().into_inner().throttles
+    };
+    let expected = Throttle {
+        name: name.clone(),
+        cluster_limit: Some(3),
+        ..Throttle::default()
+    };
+    assert_eq!(list().await, [expected]);
+    let removed = SetThrottleRequest {
+        name,
+        ..SetThrottleRequest::default()
+    };
+    client.set_throttle(removed).await.unwrap();
+    assert_eq!(list().await, []);
+    let wrong = SetThrottleRequest {
+        name: "namespaces/sales/throttles/1".to_owned(),
+        ..SetThrottleRequest::default()
+    };
+    let refused = client.set_throttle(wrong).await.unwrap_err();
+    assert!(
+        refused.message().contains("namespaces/sales/workflows"),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
 async fn the_cluster_is_told_when_it_changes() {
     let rig = Rig::new();
     let mut client = rig.client().await;

@@ -119,6 +119,7 @@ impl Rig {
         let ports = Ports {
             runs: self.store.clone(),
             operations: self.store.clone(),
+            throttles: self.store.clone(),
             definitions: self.store.clone(),
             members: self.members.clone(),
             identity: self.identity.clone(),

@@ -28,15 +28,19 @@ CREATE TABLE branch (
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     last_commit BLOB,
-    memory TEXT NOT NULL,
+    memory TEXT NOT NULL, lane TEXT,
     CHECK ((state = 1) = (owner IS NOT NULL)),
     CHECK (state <> 0 OR due_at IS NOT NULL)
 ) STRICT;
 CREATE INDEX branch_due ON branch (pool, due_at) WHERE state = 2 AND due_at IS NOT NULL;
+CREATE INDEX branch_lane ON branch (pool, lane, (due_at + CAST(60000000 AS BIGINT) * priority))
+    WHERE state = 0 AND lane IS NOT NULL;
 CREATE INDEX branch_of_parent ON branch (parent_id) WHERE parent_id IS NOT NULL;
 CREATE INDEX branch_of_run ON branch (run_id);
 CREATE INDEX branch_owned ON branch (owner) WHERE owner IS NOT NULL;
-CREATE INDEX branch_ready ON branch (pool, priority, due_at) WHERE state = 0;
+CREATE INDEX branch_ready ON branch (pool, (due_at + CAST(60000000 AS BIGINT) * priority))
+    WHERE state = 0 AND lane IS NULL;
+CREATE INDEX branch_slot ON branch (lane) WHERE state = 1 AND lane IS NOT NULL;
 CREATE TABLE cluster (
     id INTEGER PRIMARY KEY NOT NULL CHECK (id = 1),
     cluster_id BLOB NOT NULL CHECK (length(cluster_id) = 16)
@@ -173,3 +177,10 @@ CREATE TABLE takeover (
     PRIMARY KEY (run_id, branch_id, epoch)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX takeover_of_engine ON takeover (incarnation, at) WHERE incarnation IS NOT NULL;
+CREATE TABLE throttle (
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    per_cluster INTEGER,
+    per_engine INTEGER,
+    PRIMARY KEY (namespace, name)
+) STRICT;

@@ -69,7 +69,7 @@ impl OpenError {
 }
 
 /// Version and text of every migration, oldest first.
-const MIGRATIONS: [(&str, &str); 2] = [
+const MIGRATIONS: [(&str, &str); 3] = [
     (
         "0001",
         include_str!("../../migrations/postgres/0001_first/up.sql"),
@@ -77,6 +77,10 @@ const MIGRATIONS: [(&str, &str); 2] = [
     (
         "0002",
         include_str!("../../migrations/postgres/0002_network/up.sql"),
+    ),
+    (
+        "0003",
+        include_str!("../../migrations/postgres/0003_throttles/up.sql"),
     ),
 ];
 

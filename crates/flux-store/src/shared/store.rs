@@ -21,9 +21,11 @@ use flux_core::ports::runs::{
     BranchRecord, Event, FailoverRecord, HistoryRecord, NewRun, RunFilter, RunRecord, Runs,
     Signalled, Submitted, TakeoverRecord,
 };
+use flux_core::ports::throttles::{ThrottleRecord, Throttles};
+use flux_core::throttle::Throttle;
 
 use super::Opener;
-use super::queries::{branches, definitions, history, members, runs};
+use super::queries::{branches, definitions, history, members, runs, throttles};
 use super::reader::Readers;
 use super::writer::{Answer, Write, Writer};
 use crate::stats::Stats;
@@ -171,6 +173,20 @@ impl Operations for Store {
             Answer::Pruned(count) => Ok(count),
             _ => unexpected(),
         }
+    }
+}
+
+#[async_trait]
+impl Throttles for Store {
+    async fn throttle(&self, throttle: Throttle) -> Result<(), Error> {
+        let write = Write::Throttle(throttle);
+        self.writer.write(write).await.map(|_| ())
+    }
+
+    async fn throttles(&self) -> Result<Vec<ThrottleRecord>, Error> {
+        self.readers
+            .read(async move |conn: &mut super::Conn| throttles::records(conn).await)
+            .await
     }
 }
 

@@ -17,13 +17,14 @@ use flux_core::ports::definitions::{Firing, NewDefinition, ScheduleRecord};
 use flux_core::ports::members::{Joined, Member, NewMember, Takeover};
 use flux_core::ports::operations::{Change, Operated, Recovery};
 use flux_core::ports::runs::{Event, NewRun, Signalled, Submitted};
+use flux_core::throttle::Throttle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use super::queries::effects::Effects;
 use super::queries::{
     branches, claim, commit, definitions, members, operations, prune, release, signal, submit,
-    takeover,
+    takeover, throttles,
 };
 use super::{Conn, Opener, batch, lock, thread};
 use crate::error::{Blame, Fail};
@@ -72,6 +73,7 @@ pub(crate) enum Write {
     Change(RunId, Change, Timestamp),
     Recover(Recovery),
     Prune(Timestamp, u32),
+    Throttle(Throttle),
     Drain(Incarnation),
     Leave(Incarnation),
 }
@@ -342,7 +344,7 @@ async fn one(conn: &mut Conn, write: &Write) -> Result<Answer, Fail> {
             Answer::Done
         }
         Write::Fire(firing) => Answer::Yes(definitions::fire(conn, firing).await?),
-        Write::Change(..) | Write::Recover(_) | Write::Prune(..) => {
+        Write::Change(..) | Write::Recover(_) | Write::Prune(..) | Write::Throttle(_) => {
             of_operators(conn, write).await?
         }
         member => of_members(conn, member).await?,
@@ -357,6 +359,10 @@ async fn of_operators(conn: &mut Conn, write: &Write) -> Result<Answer, Fail> {
         }
         Write::Recover(recovery) => Answer::Operated(operations::recover(conn, recovery).await?),
         Write::Prune(before, limit) => Answer::Pruned(prune::prune(conn, *before, *limit).await?),
+        Write::Throttle(throttle) => {
+            throttles::put(conn, throttle).await?;
+            Answer::Done
+        }
         _ => Answer::Done,
     })
 }

@@ -28,17 +28,66 @@ pub(crate) const PROMOTE_DUE: &str = "\
         WHERE pool = ? AND state = 2 AND due_at IS NOT NULL AND due_at <= ? \
         ORDER BY due_at LIMIT ?)";
 
-/// The most urgent ready branches get an owner, while that one is alive; none that has lost too many
-/// engines, if the owner has one of that kind already.
-/// Values: owner, now, pool, too many, owner, too many, limit, owner.
-pub(crate) const CLAIM_READY: &str = "\
-    UPDATE branch SET state = 1, owner = ?, epoch = epoch + 1, updated_at = ? WHERE id IN ( \
-        SELECT id FROM branch WHERE pool = ? AND state = 0 AND (lost < ? OR NOT EXISTS ( \
-            SELECT 1 FROM branch AS mine WHERE mine.owner = ? AND mine.lost >= ?)) \
-        ORDER BY priority, due_at LIMIT ?) \
-    AND EXISTS (SELECT 1 FROM member WHERE incarnation = ? AND state = 0) \
-    RETURNING id, run_id, epoch, commit_no, lost, memory, signals_after, join_ok, \
-        priority, due_at";
+/// The most urgent ready branches of a queue get an owner, while that one is alive; none that has lost
+/// too many engines, if the owner has one of that kind already.
+/// Values: owner, now, pool, those of the queue, too many, owner, too many, limit, owner.
+macro_rules! claim {
+    ($queue:expr) => {
+        concat!(
+            "UPDATE branch SET state = 1, owner = ?, epoch = epoch + 1, updated_at = ? \
+            WHERE id IN ( \
+                SELECT id FROM branch WHERE pool = ? AND state = 0 AND ",
+            $queue,
+            " AND (lost < ? OR NOT EXISTS ( \
+                    SELECT 1 FROM branch AS mine WHERE mine.owner = ? AND mine.lost >= ?)) \
+                ORDER BY ",
+            crate::sql::urgency!(),
+            " LIMIT ?) \
+            AND EXISTS (SELECT 1 FROM member WHERE incarnation = ? AND state = 0) \
+            RETURNING id, run_id, epoch, commit_no, lost, memory, signals_after, join_ok, ",
+            crate::sql::urgency!()
+        )
+    };
+}
+
+/// From the common queue, where nothing is throttled.
+pub(crate) const CLAIM_READY: &str = claim!("lane IS NULL");
+
+/// How many throttles hold a run. A count, which no planner turns into a join of all runs.
+macro_rules! throttles_of {
+    ($run:literal) => {
+        concat!(
+            "(SELECT count(*) FROM run JOIN throttle ON throttle.namespace = run.namespace \
+                AND throttle.name IN ('', run.name) WHERE run.id = ",
+            $run,
+            ")"
+        )
+    };
+}
+
+/// From the common queue, past what is throttled.
+pub(crate) const CLAIM_FREE: &str = claim!(concat!(
+    "lane IS NULL AND 0 = ",
+    throttles_of!("branch.run_id")
+));
+
+/// From a lane. Value of the queue: lane.
+pub(crate) const CLAIM_LANE: &str = claim!("lane = ?");
+
+/// What is throttled among the most urgent of the common queue goes to its lane. Values: pool, limit.
+pub(crate) const DIVERT: &str = concat!(
+    "UPDATE branch SET lane = ( \
+        SELECT run.namespace || '/' || run.name FROM run WHERE run.id = branch.run_id) \
+    WHERE id IN ( \
+        SELECT head.id FROM ( \
+            SELECT id, run_id FROM branch WHERE pool = ? AND state = 0 AND lane IS NULL \
+            ORDER BY ",
+    crate::sql::urgency!(),
+    " LIMIT ?) AS head \
+        WHERE 0 < ",
+    throttles_of!("head.run_id"),
+    ")"
+);
 
 /// Branches of a dead engine become ready. Values: now, now, owner, limit, owner.
 pub(crate) const FREE: &str = "\
@@ -55,5 +104,12 @@ pub(crate) const CONVICT: &str = "\
 /// The time by the clock of the machine, which is all that there is: microseconds.
 pub(crate) const NOW: &str = "CAST(unixepoch('subsec') * 1000000 AS INTEGER)";
 
-/// Whether a member may claim. Value: member.
-pub(crate) const ALIVE: &str = "SELECT state FROM member WHERE incarnation = ? AND state = 0";
+/// Whether a member may claim; and whether anything is throttled. Values: pool, member.
+pub(crate) const ALIVE: &str = "\
+    SELECT CAST(EXISTS (SELECT 1 FROM throttle) OR EXISTS ( \
+        SELECT 1 FROM branch WHERE pool = ? AND state = 0 AND lane IS NOT NULL) AS INTEGER) \
+    FROM member WHERE incarnation = ? AND state = 0";
+
+/// All throttles: the writer has the file for itself.
+pub(crate) const LOCK_THROTTLES: &str = "\
+    SELECT namespace, name, per_cluster, per_engine FROM throttle ORDER BY namespace, name";

@@ -15,6 +15,9 @@ fn statements() -> BTreeMap<&'static str, String> {
     let own = [
         ("promote", dialect::PROMOTE_DUE),
         ("claim", dialect::CLAIM_READY),
+        ("claim past the throttled", dialect::CLAIM_FREE),
+        ("claim from a lane", dialect::CLAIM_LANE),
+        ("divert", dialect::DIVERT),
         ("alive", dialect::ALIVE),
         ("run of claim", batch::RUN_OF_CLAIM),
         ("free", dialect::FREE),
@@ -100,6 +103,11 @@ fn hot_statements_do_not_sort() {
         conn.batch_execute(change).expect("the change is right");
         for name in [
             "claim",
+            "claim past the throttled",
+            "claim from a lane",
+            "divert",
+            "common queue",
+            "queue of a lane",
             "promote",
             "signals",
             "arrivals",

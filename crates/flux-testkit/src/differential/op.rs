@@ -39,6 +39,12 @@ pub(super) enum Op {
         engine: u8,
         limit: u8,
     },
+    /// Closes a namespace or a workflow, or opens it again. Not in part: which of several equally
+    /// urgent branches gets the last slot is for the store to choose.
+    Throttle {
+        namespace: bool,
+        closed: bool,
+    },
     Drain(u8),
     Leave(u8),
     Deploy {
@@ -116,6 +122,8 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(claim, wait)| Op::Release { claim, wait }),
         4 => (any::<u8>(), 0..8_u8).prop_map(|(run, event)| Op::Signal { run, event }),
         2 => of_members(),
+        1 => (any::<bool>(), prop::bool::weighted(0.4))
+            .prop_map(|(namespace, closed)| Op::Throttle { namespace, closed }),
         1 => (0..3_u8, any::<bool>())
             .prop_map(|(engine, stale)| Op::Convict { engine, stale }),
         2 => (0..3_u8, 1..4_u8).prop_map(|(engine, limit)| Op::TakeOver { engine, limit }),

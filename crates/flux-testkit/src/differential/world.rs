@@ -12,6 +12,7 @@ use flux_core::ports::branches::{
 };
 use flux_core::ports::definitions::{Firing, NewDefinition, NewSchedule};
 use flux_core::ports::runs::RunFilter;
+use flux_core::throttle::{Limits, Scope, Throttle, urgency};
 
 use super::make::{POOL, numbered};
 use super::op::{Op, Start, Until};
@@ -93,6 +94,7 @@ impl World {
                 next,
                 runs,
             } => self.fire(*on_time, *next, runs).await,
+            Op::Throttle { namespace, closed } => self.throttle(*namespace, *closed).await,
             of_members => self.of_members(of_members).await,
         }
     }
@@ -135,7 +137,7 @@ impl World {
                     BranchState::Waiting => branch.due_at.filter(|due| *due <= at(self.now)),
                     _ => None,
                 };
-                due.extend(taken.map(|due_at| (run.priority, due_at)));
+                due.extend(taken.map(|due_at| urgency(run.priority, due_at)));
             }
         }
         due.sort_unstable();
@@ -144,6 +146,21 @@ impl World {
             limit += 1;
         }
         limit
+    }
+
+    async fn throttle(&self, namespace: bool, closed: bool) -> String {
+        let name = (!namespace).then(|| "wf".to_owned());
+        let throttle = Throttle {
+            scope: Scope {
+                namespace: "ns".to_owned(),
+                name,
+            },
+            limits: Limits {
+                cluster: closed.then_some(0),
+                engine: None,
+            },
+        };
+        shown(self.ports.store.throttle(throttle).await)
     }
 
     async fn commit(&mut self, index: usize, commit: Commit) -> String {

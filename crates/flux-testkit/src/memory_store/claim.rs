@@ -1,13 +1,17 @@
 //! Taking branches, and giving them back.
 
+use std::collections::BTreeMap;
+
 use flux_core::branch::{BranchEvent, BranchState};
 use flux_core::clock::Timestamp;
-use flux_core::ids::{BranchId, RunId};
+use flux_core::ids::{BranchId, Incarnation, RunId};
 use flux_core::ports::branches::{
-    Arrival, ClaimRequest, Claimed, Claims, Fence, Release, ReleaseTo,
+    Arrival, ClaimRequest, Claimed, Claims, Fence, Release, ReleaseTo, Throttled,
 };
 use flux_core::ports::members::MemberState;
 use flux_core::ports::runs::Signal;
+use flux_core::ports::throttles::ThrottleRecord;
+use flux_core::throttle::{Limits, Queue, Scope, Slots, Throttle, lane, urgency};
 
 use super::state::{Branch, State};
 
@@ -25,23 +29,112 @@ impl State {
         let has_one = !self
             .branches_where(|branch| branch.owner == Some(request.owner) && suspect(branch))
             .is_empty();
-        let mut ready = self.branches_where(|branch| {
+        let ready = self.branches_where(|branch| {
             branch.state == BranchState::Ready
                 && branch.pool == request.pool
                 && !(has_one && suspect(branch))
         });
-        ready.sort_by_key(|id| {
-            let branch = &self.branches[id];
-            (branch.priority, branch.due_at, branch.number)
-        });
-        ready.truncate(request.limit as usize);
+        let (ready, throttled) = self.with_a_slot(ready, request);
         let ready = self.leave_suspects(ready, request);
         let branches = ready.into_iter().map(|id| self.take(id, request)).collect();
         Claims {
             branches,
             next_due: self.next_due(request),
             ready: self.ready(request),
+            throttled,
         }
+    }
+
+    /// The most urgent ones that have a slot of their throttles.
+    fn with_a_slot(
+        &self,
+        mut ready: Vec<BranchId>,
+        request: &ClaimRequest,
+    ) -> (Vec<BranchId>, Throttled) {
+        let urgency_of = |id: &BranchId| {
+            let branch = &self.branches[id];
+            let due_at = branch.due_at.expect("a ready branch is due");
+            (urgency(branch.priority, due_at), branch.number)
+        };
+        ready.sort_by_key(urgency_of);
+        let slots = self.slots(request.owner);
+        let mut queues: BTreeMap<Option<String>, Vec<BranchId>> = BTreeMap::new();
+        for id in ready {
+            queues
+                .entry(self.lane(&self.branches[&id]))
+                .or_default()
+                .push(id);
+        }
+        let plan: Vec<Queue> = queues
+            .iter()
+            .map(|(lane, ids)| Queue {
+                lane: lane.clone(),
+                urgencies: ids.iter().map(|id| urgency_of(id).0).collect(),
+            })
+            .collect();
+        let shares = slots.clone().shares(request.limit, &plan);
+        let mut taken = Vec::new();
+        let mut left = Throttled::default();
+        for ((lane, ids), share) in queues.iter().zip(shares) {
+            taken.extend_from_slice(&ids[..share as usize]);
+            if let Some(lane) = lane {
+                let ready = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+                left.waiting |= ready > share;
+                left.startable += ready.min(slots.free(lane)).saturating_sub(share);
+            }
+        }
+        taken.sort_by_key(urgency_of);
+        (taken, left)
+    }
+
+    /// The lane of a branch that some throttle holds.
+    fn lane(&self, branch: &Branch) -> Option<String> {
+        let name = &self.runs[&branch.run].new.name;
+        let mut scopes = self.throttles.keys();
+        scopes
+            .any(|scope| scope.holds(&name.namespace, &name.name))
+            .then(|| lane(&name.namespace, &name.name))
+    }
+
+    fn slots(&self, owner: Incarnation) -> Slots {
+        let throttle = |(scope, limits): (&Scope, &Limits)| Throttle {
+            scope: scope.clone(),
+            limits: *limits,
+        };
+        let mut slots = Slots::new(self.throttles.iter().map(throttle).collect());
+        for branch in self.branches.values() {
+            if let (Some(holder), Some(lane)) = (branch.owner, self.lane(branch)) {
+                slots.occupy(&lane, holder == owner, 1);
+            }
+        }
+        slots
+    }
+
+    pub(super) fn show_throttles(&self) -> Vec<ThrottleRecord> {
+        let record = |(scope, limits): (&Scope, &Limits)| {
+            let name = |branch: &Branch| self.runs[&branch.run].new.name.clone();
+            let of_scope = |branch: &&Branch| {
+                let name = name(branch);
+                scope.holds(&name.namespace, &name.name)
+            };
+            let mut holders: BTreeMap<String, u32> = BTreeMap::new();
+            let mut waiting = 0;
+            for branch in self.branches.values().filter(of_scope) {
+                match branch.owner {
+                    Some(owner) => *holders.entry(self.engine_name(owner)).or_default() += 1,
+                    None => waiting += u32::from(branch.state == BranchState::Ready),
+                }
+            }
+            ThrottleRecord {
+                throttle: Throttle {
+                    scope: scope.clone(),
+                    limits: *limits,
+                },
+                holders: holders.into_iter().collect(),
+                waiting,
+            }
+        };
+        self.throttles.iter().map(record).collect()
     }
 
     /// All but the suspects beside the first one, which others may take meanwhile.
@@ -119,7 +212,9 @@ impl State {
 
     fn ready(&self, request: &ClaimRequest) -> u32 {
         let ready = self.branches_where(|branch| {
-            branch.state == BranchState::Ready && branch.pool == request.pool
+            branch.state == BranchState::Ready
+                && branch.pool == request.pool
+                && self.lane(branch).is_none()
         });
         u32::try_from(ready.len())
             .unwrap_or(u32::MAX)

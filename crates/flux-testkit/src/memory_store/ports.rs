@@ -16,6 +16,8 @@ use flux_core::ports::runs::{
     BranchRecord, Event, FailoverRecord, HistoryRecord, NewRun, RunFilter, RunRecord, Runs,
     Signalled, Submitted, TakeoverRecord,
 };
+use flux_core::ports::throttles::{ThrottleRecord, Throttles};
+use flux_core::throttle::Throttle;
 
 use super::MemoryStore;
 
@@ -113,6 +115,22 @@ impl Definitions for MemoryStore {
 
     async fn fire(&self, firing: Firing) -> Result<bool, Error> {
         self.lock().fire(&firing)
+    }
+}
+
+#[async_trait]
+impl Throttles for MemoryStore {
+    async fn throttle(&self, throttle: Throttle) -> Result<(), Error> {
+        let throttles = &mut self.lock().throttles;
+        match throttle.limits.is_none() {
+            true => throttles.remove(&throttle.scope),
+            false => throttles.insert(throttle.scope, throttle.limits),
+        };
+        Ok(())
+    }
+
+    async fn throttles(&self) -> Result<Vec<ThrottleRecord>, Error> {
+        Ok(self.lock().show_throttles())
     }
 }
 

@@ -10,6 +10,7 @@ use flux_core::ids::{BranchId, CommitNo, Epoch, Incarnation, RunId};
 use flux_core::ports::branches::{Arrival, Fence, JoinWake};
 use flux_core::ports::members::{Member, Takeover};
 use flux_core::ports::runs::{FailoverRecord, HistoryRecord, NewRun, Outcome, Signal};
+use flux_core::throttle::{Limits, Scope};
 
 /// All of it.
 #[derive(Default)]
@@ -39,6 +40,7 @@ pub(super) struct State {
     pub(super) subscriptions: BTreeSet<(RunId, Option<String>)>,
     /// By the waiting branch and the index.
     pub(super) arrivals: BTreeMap<(BranchId, u32), Arrival>,
+    pub(super) throttles: BTreeMap<Scope, Limits>,
     /// Counts runs and branches in the order they were made.
     made: u64,
 }

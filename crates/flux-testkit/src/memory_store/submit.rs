@@ -7,6 +7,7 @@ use flux_core::ports::Error;
 use flux_core::ports::branches::NewBranch;
 use flux_core::ports::definitions::{Firing, NewDefinition};
 use flux_core::ports::runs::{NewRun, Submitted};
+use flux_core::throttle::Scope;
 
 use super::state::{Branch, Definition, Run, Schedule, State};
 
@@ -126,6 +127,10 @@ impl State {
                 source: new.source.clone(),
                 at: new.at,
             });
+            if let Some(limits) = new.limits {
+                let scope = Scope::workflow(&new.name.namespace, &new.name.name);
+                self.throttles.insert(scope, limits);
+            }
         }
         let Some(schedule) = &new.schedule else {
             return;

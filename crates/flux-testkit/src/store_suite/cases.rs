@@ -10,6 +10,7 @@ macro_rules! store_suite {
             claim: [
                 a_claim_hands_over_the_branch,
                 the_most_urgent_come_first,
+                waiting_makes_urgent,
                 a_limit_is_kept,
                 pools_are_apart,
                 a_split_stays_in_its_pool_and_priority,
@@ -149,6 +150,20 @@ macro_rules! store_suite {
                 only_running_branches_of_the_dead_are_freed,
                 a_poisonous_branch_faults_its_run,
                 a_poisonous_branch_of_a_split_arrives,
+            ],
+            throttle: [
+                a_full_throttle_holds_back,
+                each_engine_has_its_own_slots,
+                the_slots_of_a_dead_engine_come_back,
+                a_waiting_branch_holds_no_slot,
+                what_is_held_back_is_in_nobodys_way,
+                a_namespace_shares_its_slots,
+                what_runs_already_counts,
+                a_removed_throttle_holds_nothing_back,
+                the_most_urgent_gets_the_slot,
+                a_look_tells_of_slots,
+                throttles_are_listed_with_their_holders,
+                a_definition_brings_its_limits_once,
             ],
             wait: [
                 waiting_for_nothing_never_ends,

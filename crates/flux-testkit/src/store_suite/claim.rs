@@ -63,6 +63,22 @@ pub async fn the_most_urgent_come_first(ports: Ports) {
     assert!(ports.claims(owner, 10, 10).await.branches.is_empty());
 }
 
+/// A minute of waiting is worth one priority, so whatever waits gets its turn.
+pub async fn waiting_makes_urgent(ports: Ports) {
+    ports.deploy().await;
+    let owner = ports.engine(1).await;
+    for (number, priority) in [(1, 2), (119, 0), (130, 0), (122, -1_000_000)] {
+        let new = NewRun {
+            priority,
+            ..run(number)
+        };
+        ports.submit(vec![new]).await;
+    }
+    let claims = ports.claims(owner, 10, 200).await;
+    let order = [122, 119, 1, 130].map(branch_id);
+    assert_eq!(ids(&claims), order);
+}
+
 /// Never more than asked for.
 pub async fn a_limit_is_kept(ports: Ports) {
     ports.deploy().await;

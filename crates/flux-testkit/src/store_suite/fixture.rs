@@ -17,11 +17,13 @@ use flux_core::ports::members::{Joined, Member, Members, NewMember};
 use flux_core::ports::runs::{
     BranchRecord, Event, NewRun, Outcome, RunRecord, Runs, Signalled, Submitted,
 };
+use flux_core::ports::throttles::Throttles;
+use flux_core::throttle::{Limits, Throttle};
 use uuid::Uuid;
 
-/// A store: the ports of workers, clients and catalogue in one.
-pub trait Store: Branches + Runs + Definitions {}
-impl<T: Branches + Runs + Definitions> Store for T {}
+/// A store: the ports of workers, clients, catalogue and throttles in one.
+pub trait Store: Branches + Runs + Definitions + Throttles {}
+impl<T: Branches + Runs + Definitions + Throttles> Store for T {}
 
 /// A fresh store under test, with nothing in it.
 pub struct Ports {
@@ -87,6 +89,15 @@ impl Ports {
 
     pub(crate) async fn submit(&self, runs: Vec<NewRun>) -> Vec<Submitted> {
         self.store.submit(runs).await.expect("submit")
+    }
+
+    /// Sets the limits of a scope, such as `ns/wf`: for the cluster and for each engine.
+    pub(crate) async fn throttle(&self, scope: &str, cluster: Option<u32>, engine: Option<u32>) {
+        let throttle = Throttle {
+            scope: scope.parse().expect("a scope"),
+            limits: Limits { cluster, engine },
+        };
+        self.store.throttle(throttle).await.expect("throttle");
     }
 
     pub(crate) async fn claims(&self, owner: Incarnation, limit: u32, now: i64) -> Claims {
@@ -227,6 +238,7 @@ pub(crate) fn definition(called: &str, version: &str, source: &str) -> NewDefini
         source: source.to_owned(),
         at: at(0),
         schedule: None,
+        limits: None,
     }
 }
 

@@ -28,6 +28,7 @@ pub mod show;
 pub mod signal;
 pub mod submit;
 pub mod takeover;
+pub mod throttle;
 pub mod wait;
 
 pub use fixture::{Ports, Store};

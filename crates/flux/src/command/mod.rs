@@ -20,6 +20,7 @@ mod show;
 mod signal;
 mod start;
 mod submit;
+mod throttle;
 mod validate;
 mod watch;
 mod why;
@@ -76,6 +77,9 @@ pub enum Command {
     /// Schedules: when runs start by themselves
     #[command(subcommand)]
     Schedule(schedule::Args),
+    /// Limits on how many branches run at the same time
+    #[command(subcommand)]
+    Throttle(throttle::Args),
     /// The engines on this store, and what failed over
     #[command(subcommand)]
     Cluster(cluster::Args),
@@ -135,6 +139,7 @@ async fn with_store(command: Command, config: Config) -> Result<(), Failure> {
         Command::Recover(args) => recover::run(&args, &config).await,
         Command::Workflow(args) => workflow::run(&args, &config).await,
         Command::Schedule(args) => schedule::run(&args, &config).await,
+        Command::Throttle(args) => throttle::run(&args, &config).await,
         Command::Cluster(args) => cluster::run(&args, &config).await,
         Command::Health(args) => health::run(&args, &config).await,
         Command::Bench(args) => bench::run(&args, config).await,

@@ -57,9 +57,11 @@ async fn open(store: &dyn Store, run: &RunRecord) -> Result<Vec<(String, Reason)
     let branches = store.branches(run.id).await?;
     // After the branches: whoever owns one of them was a member before.
     let members = store.members().members().await?;
+    let throttles = store.throttles().await?;
     let scene = Scene {
         run,
         members: &members,
+        throttles: &throttles,
         now: SystemClock.now(),
     };
     let mut reasons = Vec::new();

@@ -4,6 +4,8 @@ use super::*;
 use flux_core::clock::ClockOffset;
 use flux_core::ports::members::MemberState;
 use flux_core::ports::runs::Outcome;
+use flux_core::ports::throttles::ThrottleRecord;
+use flux_core::throttle::{Limits, Scope, Throttle};
 use std::time::Duration;
 
 fn wrong(field: &str, value: &str) -> Error {
@@ -192,6 +194,40 @@ pub fn schedule(schedule: v1::Schedule) -> Result<ScheduleRecord, Error> {
         // Without a due time the end of the last run is awaited.
         last_run_ended: schedule.due_time.is_some(),
         due_at: schedule.due_time.map(|at| time(Some(at))),
+    })
+}
+
+/// The name of a scope's throttle.
+pub fn throttle_name(scope: &Scope) -> String {
+    match &scope.name {
+        Some(name) => format!("namespaces/{}/workflows/{name}/throttle", scope.namespace),
+        None => format!("namespaces/{}/throttle", scope.namespace),
+    }
+}
+
+pub fn throttle(throttle: v1::Throttle) -> Result<ThrottleRecord, Error> {
+    let parts: Vec<&str> = throttle.name.split('/').collect();
+    let (namespace, name) = match parts[..] {
+        ["namespaces", namespace, "throttle"] => (namespace, None),
+        ["namespaces", namespace, "workflows", name, "throttle"] => (namespace, Some(name)),
+        _ => return Err(wrong("throttle", &throttle.name)),
+    };
+    let holders = throttle.holders.into_iter();
+    Ok(ThrottleRecord {
+        throttle: Throttle {
+            scope: Scope {
+                namespace: namespace.to_owned(),
+                name: name.map(str::to_owned),
+            },
+            limits: Limits {
+                cluster: throttle.cluster_limit,
+                engine: throttle.engine_limit,
+            },
+        },
+        holders: holders
+            .map(|holder| (holder.display_name, holder.running))
+            .collect(),
+        waiting: throttle.waiting,
     })
 }
 

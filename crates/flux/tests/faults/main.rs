@@ -12,6 +12,7 @@ mod kill;
 mod places;
 mod poison;
 mod restart;
+mod throttles;
 mod watching;
 mod windows;
 

@@ -6,11 +6,12 @@ use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use flux_core::chart::ChartId;
 use flux_core::clock::Timestamp;
 use flux_core::ids::{BranchId, CommitNo, Epoch, RunId, SignalId};
-use flux_core::ports::branches::{Arrival, ClaimRequest, Claimed, Claims, Fence};
+use flux_core::ports::branches::{Arrival, ClaimRequest, Claimed, Claims, Fence, Throttled};
 use flux_core::ports::runs::Signal;
+use flux_core::throttle::Queue;
 use uuid::Uuid;
 
-use super::{Conn, Id, RawId, batch, dialect};
+use super::{Conn, Id, RawId, batch, dialect, lanes};
 use crate::codec::{At, pool, pool_name, time};
 use crate::error::Fail;
 use crate::sql::sql;
@@ -26,7 +27,7 @@ pub(crate) const NEXT_WAITING: &str = "\
     SELECT min(due_at) FROM branch \
     WHERE pool = ? AND state = 2 AND due_at IS NOT NULL AND due_at > ?";
 pub(crate) const READY: &str = "\
-    SELECT count(*) FROM (SELECT 1 FROM branch WHERE pool = ? AND state = 0 LIMIT ?) AS ready";
+    SELECT count(*) FROM (SELECT 1 FROM branch WHERE pool = ? AND state = 0 AND lane IS NULL LIMIT ?) AS ready";
 pub(crate) const SIGNALS_AFTER: &str = "\
     SELECT seq, kind, json FROM signal WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?";
 pub(crate) const ARRIVALS: &str = "\
@@ -34,7 +35,8 @@ pub(crate) const ARRIVALS: &str = "\
 
 pub(crate) const LEAVE: &str = "UPDATE branch SET state = 0, owner = NULL WHERE id = ?";
 
-type Row = (
+/// A branch that was taken; its urgency comes last.
+pub(crate) type Row = (
     RawId,
     RawId,
     i64,
@@ -43,7 +45,6 @@ type Row = (
     String,
     Option<i64>,
     Option<i64>,
-    i32,
     i64,
 );
 type RowTypes = (
@@ -55,7 +56,6 @@ type RowTypes = (
     Text,
     Nullable<BigInt>,
     Nullable<BigInt>,
-    Integer,
     BigInt,
 );
 pub(crate) type RunRow = (String, String, i64, Option<String>, String);
@@ -66,18 +66,17 @@ fn pool_of(request: &ClaimRequest) -> &str {
 
 /// Takes due branches, the most urgent first; nothing unless the claimer is alive.
 pub(crate) async fn claim(conn: &mut Conn, request: &ClaimRequest) -> Result<Claims, Fail> {
-    let owner = request.owner.uuid();
-    if sql(dialect::ALIVE)
-        .id(owner)
-        .rows::<(Integer,)>()
-        .load::<(i32,)>(conn)
-        .await?
-        .is_empty()
-    {
-        return Ok(Claims::default());
-    }
     let now = request.now.as_micros();
     let pool = pool_of(request);
+    let alive: Vec<(i32,)> = sql(dialect::ALIVE)
+        .text(pool)
+        .id(request.owner.uuid())
+        .rows::<(Integer,)>()
+        .load(conn)
+        .await?;
+    let Some((throttled,)) = alive.into_iter().next() else {
+        return Ok(Claims::default());
+    };
     sql(dialect::PROMOTE_DUE)
         .int(now)
         .text(pool)
@@ -86,7 +85,13 @@ pub(crate) async fn claim(conn: &mut Conn, request: &ClaimRequest) -> Result<Cla
         .execute(conn)
         .await?;
     let suspect_from = i64::from(request.alone_from);
-    let mut rows = take(conn, request, now).await?;
+    let (mut rows, left) = match throttled {
+        0 => (
+            most_urgent(conn, request, From::Common, request.limit).await?,
+            Throttled::default(),
+        ),
+        _ => lanes::take(conn, request).await?,
+    };
     leave_suspects(conn, suspect_from, &mut rows).await?;
     let runs = runs_of(conn, &rows).await?;
     let mut branches = Vec::with_capacity(rows.len());
@@ -97,32 +102,76 @@ pub(crate) async fn claim(conn: &mut Conn, request: &ClaimRequest) -> Result<Cla
     let ready = ready(conn, pool, request.count).await?;
     Ok(Claims {
         branches,
-        next_due,
+        next_due: match left.busy {
+            true => Some(next_due.map_or(soon(now), |due| due.min(soon(now)))),
+            false => next_due,
+        },
         ready,
+        throttled: left,
     })
 }
 
-/// The most urgent ones, in this order.
-async fn take(conn: &mut Conn, request: &ClaimRequest, now: i64) -> Result<Vec<Row>, Fail> {
-    if request.limit == 0 {
+/// When a slot may be free that another engine was about to take.
+fn soon(now: i64) -> Timestamp {
+    time(now.saturating_add(10_000))
+}
+
+/// Where branches are taken from.
+#[derive(Clone, Copy)]
+pub(crate) enum From<'q> {
+    /// The common queue, when there are no throttles.
+    Common,
+    /// The common queue, past what is throttled.
+    Unthrottled,
+    Lane(&'q str),
+}
+
+impl<'q> From<'q> {
+    pub(crate) fn of(queue: &'q Queue) -> From<'q> {
+        queue.lane.as_deref().map_or(From::Unthrottled, From::Lane)
+    }
+}
+
+/// How urgent a branch is that was taken.
+pub(crate) fn urgency(row: &Row) -> i64 {
+    row.8
+}
+
+/// The most urgent ones of a queue, in this order.
+pub(crate) async fn most_urgent(
+    conn: &mut Conn,
+    request: &ClaimRequest,
+    from: From<'_>,
+    limit: u32,
+) -> Result<Vec<Row>, Fail> {
+    if limit == 0 {
         return Ok(Vec::new());
     }
     let owner = request.owner.uuid();
     let suspect_from = i64::from(request.alone_from);
-    let mut rows: Vec<Row> = sql(dialect::CLAIM_READY)
+    let statement = match from {
+        From::Common => dialect::CLAIM_READY,
+        From::Unthrottled => dialect::CLAIM_FREE,
+        From::Lane(_) => dialect::CLAIM_LANE,
+    };
+    let mut statement = sql(statement)
         .id(owner)
-        .int(now)
-        .text(pool_of(request))
+        .int(request.now.as_micros())
+        .text(pool_of(request));
+    if let From::Lane(lane) = from {
+        statement = statement.text(lane);
+    }
+    let mut rows: Vec<Row> = statement
         .int(suspect_from)
         .id(owner)
         .int(suspect_from)
-        .int(i64::from(request.limit))
+        .int(i64::from(limit))
         .id(owner)
         .rows::<RowTypes>()
         .load(conn)
         .await?;
     // RETURNING has no order.
-    rows.sort_by_key(|row| (row.8, row.9));
+    rows.sort_by_key(urgency);
     Ok(rows)
 }
 
@@ -163,7 +212,7 @@ async fn leave_suspects(conn: &mut Conn, from: i64, rows: &mut Vec<Row>) -> Resu
 async fn claimed(
     conn: &mut Conn,
     request: &ClaimRequest,
-    (id, run_id, epoch, commit_no, lost, memory, signals_after, join_ok, _, _): Row,
+    (id, run_id, epoch, commit_no, lost, memory, signals_after, join_ok, _): Row,
     runs: &HashMap<Uuid, RunRow>,
 ) -> Result<Claimed, Fail> {
     let at = At {

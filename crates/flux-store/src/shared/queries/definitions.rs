@@ -4,9 +4,10 @@ use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use flux_core::chart::{ChartId, WorkflowName};
 use flux_core::ids::RunId;
 use flux_core::ports::definitions::{DefinitionRecord, Firing, NewDefinition, ScheduleRecord};
+use flux_core::throttle::{Scope, Throttle};
 
-use super::submit;
 use super::{Conn, Id, RawId};
+use super::{submit, throttles};
 use crate::codec::{At, time};
 use crate::error::Fail;
 use crate::sql::sql;
@@ -41,7 +42,7 @@ pub(crate) const FIRE: &str = "\
     WHERE namespace = ? AND name = ? AND due_at = ?";
 
 pub(crate) async fn deploy(conn: &mut Conn, new: &NewDefinition) -> Result<(), Fail> {
-    sql(INSERT_DEFINITION)
+    let inserted = sql(INSERT_DEFINITION)
         .text(&new.chart.0)
         .text(&new.name.namespace)
         .text(&new.name.name)
@@ -50,6 +51,11 @@ pub(crate) async fn deploy(conn: &mut Conn, new: &NewDefinition) -> Result<(), F
         .int(new.at.as_micros())
         .execute(conn)
         .await?;
+    // What an operator has set since the first deployment stays.
+    if let Some(limits) = new.limits.filter(|_| inserted > 0) {
+        let scope = Scope::workflow(&new.name.namespace, &new.name.name);
+        throttles::put(conn, &Throttle { scope, limits }).await?;
+    }
     let Some(schedule) = &new.schedule else {
         return Ok(());
     };

@@ -14,8 +14,8 @@ use crate::sql::sql;
 
 pub(crate) const INSERT_CHILD: &str = "\
     INSERT INTO branch (id, run_id, parent_id, idx, root, state, epoch, commit_no, lost, \
-        priority, pool, due_at, node, created_at, updated_at, memory) \
-    SELECT ?, run_id, id, ?, 0, 0, 0, 0, 0, priority, pool, ?, ?, ?, ?, ? FROM branch WHERE id = ?";
+        priority, pool, lane, due_at, node, created_at, updated_at, memory) \
+    SELECT ?, run_id, id, ?, 0, 0, 0, 0, 0, priority, pool, lane, ?, ?, ?, ?, ? FROM branch WHERE id = ?";
 pub(crate) const WAKE_SIGNALLED: &str = "\
     UPDATE branch SET state = 0, due_at = ?, updated_at = ? \
     WHERE run_id = ? AND state = 2 AND signals_after IS NOT NULL AND EXISTS ( \
