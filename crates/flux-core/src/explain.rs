@@ -2,6 +2,7 @@
 
 use crate::branch::BranchState;
 use crate::clock::Timestamp;
+use crate::labels::{is_private, serves};
 use crate::ownership::Timing;
 use crate::ports::members::{Member, MemberState};
 use crate::ports::runs::{BranchRecord, Outcome, RunRecord};
@@ -128,11 +129,13 @@ impl Scene<'_> {
         let pool: Vec<&Member> = self
             .members
             .iter()
-            .filter(|member| member.pool == self.run.pool && member.state != MemberState::Dead)
+            .filter(|member| member.state != MemberState::Dead)
+            .filter(|member| serves(member.pool.as_deref(), branch.pool.as_deref()))
             .collect();
         let mut text = match self.full_throttle(&pool) {
             Some(text) => text,
-            None => standstill(&self.run.pool, &pool, &self.run.id.to_string()),
+            None if pool.is_empty() => self.unserved(branch.pool.as_deref()),
+            None => standstill(&pool),
         };
         if branch.lost > 0 {
             text += &format!(
@@ -141,6 +144,37 @@ impl Scene<'_> {
             );
         }
         text
+    }
+
+    /// Why nobody works on what is in a pool.
+    fn unserved(&self, pool: Option<&str>) -> String {
+        let Some(required) = pool else {
+            return "ready, but no engine is alive; `flux start` starts one".to_owned();
+        };
+        if is_private(pool) {
+            return format!(
+                "only the `flux run` that started it works on it, and that has ended; flux run \
+                 --resume {}",
+                self.run.id
+            );
+        }
+        let alive = self
+            .members
+            .iter()
+            .filter(|member| member.state != MemberState::Dead);
+        let alive: Vec<&Member> = alive.collect();
+        let each = |member: &&Member| {
+            let labels = member.pool.as_deref().unwrap_or("none");
+            format!("{} has {labels}", member.name)
+        };
+        let there = match alive.is_empty() {
+            true => "no engine is alive".to_owned(),
+            false => listed(&alive, each),
+        };
+        format!(
+            "ready, but no engine has the labels {required} that it requires ({there}); `flux start \
+             --labels {required}` starts one"
+        )
     }
 
     /// The throttle that leaves no slot to any engine of the pool, and who has the slots.
@@ -237,17 +271,8 @@ fn runs_on(owner: &Member, branch: &BranchRecord, takeover: Option<Duration>) ->
     text
 }
 
-/// Why none of the engines of a pool takes a branch that is ready and due.
-fn standstill(pool: &Option<String>, engines: &[&Member], run: &str) -> String {
-    if engines.is_empty() {
-        return match pool {
-            Some(_) => format!(
-                "only the `flux run` that started it works on it, and that has ended; flux run \
-                 --resume {run}"
-            ),
-            None => "ready, but no engine is alive; `flux start` starts one".to_owned(),
-        };
-    }
+/// Why none of these engines takes a branch that is ready and due.
+fn standstill(engines: &[&Member]) -> String {
     let able = |member: &&&Member| {
         member.state == MemberState::Alive
             && member.heartbeat_age <= Timing::suspicion(member.window)

@@ -19,6 +19,7 @@ pub mod explain;
 pub mod expr;
 pub mod host;
 pub mod ids;
+pub mod labels;
 pub mod ownership;
 pub mod ports;
 pub mod schedule;

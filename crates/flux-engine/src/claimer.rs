@@ -10,7 +10,7 @@ use flux_core::balance::{Balancer, Load, Share};
 use flux_core::clock::{BootTime, Timestamp};
 use flux_core::ids::Incarnation;
 use flux_core::ports::Error;
-use flux_core::ports::branches::{ClaimRequest, Claims};
+use flux_core::ports::branches::{ClaimRequest, Claims, Ready};
 use flux_failover::{EVIDENCE, Membership};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,7 +30,10 @@ pub(crate) struct Claimer {
     pub membership: Membership,
     pub knowledge: Arc<Knowledge>,
     pub monitor: Arc<Monitor>,
-    pub balancer: Balancer,
+    /// Shares what every engine may take.
+    pub common: Balancer,
+    /// Shares what needs labels, with the engines that have the same.
+    pub pinned: Balancer,
     pub me: Incarnation,
     pub pool: Option<String>,
     pub poison_limit: u32,
@@ -87,15 +90,18 @@ impl Claimer {
 
     /// Claims what is this engine's part of the work; how long to pause then, if not to go on at once.
     async fn round(&mut self, free: usize) -> Result<Option<Duration>, Error> {
-        for report in self.shop.peers.reports() {
-            self.balancer.hear(report);
+        for told in self.shop.peers.reports() {
+            self.common.hear(told.report);
+            if told.is_alike {
+                self.pinned.hear(told.report);
+            }
         }
         let free = free as u32;
         let mut part = Share {
             claim: free,
             look_again: None,
         };
-        if self.balancer.others_have_room(self.shop.host.boot()) {
+        if self.common.others_have_room(self.shop.host.boot()) {
             let look = self.claim(0, LOOK).await?;
             part = self.part(look.ready);
             // What has a slot is started where that is seen: few have one, and it is not left unused.
@@ -126,7 +132,7 @@ impl Claimer {
     }
 
     /// This engine's part of so many ready branches.
-    fn part(&mut self, ready: u32) -> Share {
+    fn part(&mut self, ready: Ready) -> Share {
         let free = u32::try_from(self.slots.available_permits()).unwrap_or(u32::MAX);
         let running = u32::try_from(self.shop.running.count()).unwrap_or(u32::MAX);
         let load = Load {
@@ -135,7 +141,13 @@ impl Claimer {
             score: self.monitor.score(),
         };
         let now = self.shop.host.boot();
-        self.balancer.share(&load, ready, now)
+        let common = self.common.share(&load, ready.common, now);
+        let pinned = self.pinned.share(&load, ready.pinned, now);
+        let again = [common.look_again, pinned.look_again];
+        Share {
+            claim: common.claim.saturating_add(pinned.claim).min(free),
+            look_again: again.into_iter().flatten().min(),
+        }
     }
 
     /// Whether the end of a branch makes way for one that waits for a slot.

@@ -21,7 +21,7 @@ pub struct Config {
     pub concurrency: u32,
     /// Where the other engines reach it; `None` without networking.
     pub address: Option<String>,
-    /// Only branches of this pool; `None` is the common pool.
+    /// What it works on: its labels ([`flux_core::labels`]), or a private pool; `None` is the common pool.
     pub pool: Option<String>,
     /// How often to look for work that others made ready.
     pub poll: Duration,

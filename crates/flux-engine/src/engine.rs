@@ -15,6 +15,7 @@ use flux_core::balance::Balancer;
 use flux_core::chart::Compiler;
 use flux_core::host::{Host, within};
 use flux_core::ids::Incarnation;
+use flux_core::labels::is_private;
 use flux_core::ownership::{Timing, Trust};
 use flux_failover::{EVIDENCE, Membership, TrustHandle};
 use std::sync::Arc;
@@ -278,7 +279,8 @@ impl Keeper {
             membership: membership.clone(),
             knowledge: Arc::clone(&knowledge),
             monitor,
-            balancer: Balancer::new(me, STALENESS),
+            common: Balancer::new(me, STALENESS),
+            pinned: Balancer::new(me, STALENESS),
             me,
             pool: self.config.pool.clone(),
             poison_limit: self.config.poison_limit,
@@ -295,7 +297,7 @@ impl Keeper {
             end: life.clone(),
         };
         host.spawn(Box::pin(tasks.track_future(watch.run())));
-        if self.config.pool.is_none() {
+        if !is_private(self.config.pool.as_deref()) {
             let (shop, definitions) =
                 (Arc::clone(&self.shop), Arc::clone(&self.stores.definitions));
             let schedules = Schedules {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 pub struct RunOptions {
     /// The same value again returns the first run.
     pub request_id: Option<String>,
-    /// Only engines of this pool work on it.
+    /// The private pool of the engine that works on it.
     pub pool: Option<String>,
     /// W3C trace context.
     pub traceparent: Option<String>,
@@ -44,7 +44,9 @@ pub(crate) fn run_with_ids(
         input: value::to_json(input),
         memory: Memory::of_run(input.clone()).to_json(),
         priority: chart.priority,
-        pool: options.pool,
+        pool: options
+            .pool
+            .or_else(|| chart.node(Chart::ROOT).requires.pool()),
         request_id: options.request_id,
         listens: chart.listens.clone(),
         traceparent: options.traceparent,
@@ -81,6 +83,7 @@ pub async fn deploy(
         at: now,
         schedule,
         limits: chart.limits,
+        pools: chart.required_pools(),
     };
     definitions.deploy(definition).await
 }

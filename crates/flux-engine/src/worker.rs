@@ -12,6 +12,7 @@ use crate::submit::{RunOptions, run_with_ids};
 use crate::trigger;
 use crate::watch::Knowledge;
 use flux_core::chart::{Fault, FaultKind, WorkflowName};
+use flux_core::labels::is_private;
 use flux_core::ownership::Trust;
 use flux_core::ports::Error;
 use flux_core::ports::branches::{
@@ -124,6 +125,7 @@ impl Worker {
             run_input,
             run_started_at: self.claimed.run_started_at,
             version: self.shop.version,
+            pool: self.claimed.pool.clone(),
         };
         Ok(Walk::new(chart, env, memory))
     }
@@ -313,7 +315,12 @@ impl Worker {
         };
         let options = RunOptions {
             request_id: None,
-            pool: self.claimed.pool.clone(),
+            // A child is an engine's work like any other, unless all of it is private.
+            pool: self
+                .claimed
+                .pool
+                .clone()
+                .filter(|pool| is_private(Some(pool))),
             traceparent: self.claimed.traceparent.clone(),
         };
         let now = self.shop.host.now();

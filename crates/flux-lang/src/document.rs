@@ -5,6 +5,7 @@ use crate::cx::Cx;
 use crate::fields::Fields;
 use crate::tree::{Data, Node};
 use flux_core::chart::{Chart, ChartId, Filter, Kind, Schedule, WorkflowName};
+use flux_core::labels::Labels;
 use flux_core::throttle::Limits;
 
 const KEYS: [&str; 8] = [
@@ -35,6 +36,7 @@ struct Header {
 struct DocumentFlux {
     priority: i32,
     limits: Option<Limits>,
+    requires: Labels,
 }
 
 impl Default for DocumentFlux {
@@ -42,6 +44,7 @@ impl Default for DocumentFlux {
         DocumentFlux {
             priority: PRIORITY,
             limits: None,
+            requires: Labels::default(),
         }
     }
 }
@@ -96,6 +99,9 @@ impl<'s> Cx<'s> {
         let Some(id) = self.begin(name, "/".to_owned(), fields.span(), None, root) else {
             return;
         };
+        if let Some(header) = header {
+            self.require_labels(id, &header.flux.requires);
+        }
         let first = self
             .require(fields, "do", "a definition")
             .and_then(|node| self.tasks(node, "`do`", id, "/do"));
@@ -196,7 +202,7 @@ impl<'s> Cx<'s> {
         let Some(node) = metadata.get("flux") else {
             return flux;
         };
-        let keys = ["breaks", "concurrency", "priority", "schedule"];
+        let keys = ["breaks", "concurrency", "priority", "requires", "schedule"];
         let Some(fields) = self.map(node, "`document.metadata.flux`", &keys) else {
             return flux;
         };
@@ -209,6 +215,9 @@ impl<'s> Cx<'s> {
             .and_then(|node| self.integer(node, "`priority`", -1_000_000..=1_000_000))
             .and_then(|priority| i32::try_from(priority).ok())
             .unwrap_or(PRIORITY);
+        if let Some(node) = fields.get("requires") {
+            flux.requires = self.labels(node);
+        }
         flux.limits = fields.get("concurrency").and_then(|node| self.limits(node));
         flux
     }

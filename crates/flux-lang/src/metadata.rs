@@ -5,14 +5,16 @@ use crate::cx::Cx;
 use crate::expression::Place;
 use crate::tree::{Entry, Node};
 use flux_core::chart::{Breaks, Join, Rest, Template};
+use flux_core::labels::Labels;
 
-const TASK_KEYS: [&str; 6] = [
+const TASK_KEYS: [&str; 7] = [
     "break",
     "onError",
     "join",
     "workingDirectory",
     "maxOutput",
     "exitCodes",
+    "requires",
 ];
 
 /// Settings of a process that the standard has no place for.
@@ -27,6 +29,8 @@ pub(crate) struct TaskFlux<'s> {
     pub join: Option<&'s Entry>,
     /// Settings of a process.
     pub process: Vec<&'s Entry>,
+    /// Labels of the engines that may perform it.
+    pub requires: Labels,
 }
 
 impl<'s> Cx<'s> {
@@ -62,11 +66,33 @@ impl<'s> Cx<'s> {
                     == Some(true);
         }
         flux.join = fields.entry("join");
+        if let Some(node) = fields.get("requires") {
+            flux.requires = self.labels(node);
+        }
         flux.process = PROCESS_KEYS
             .iter()
             .filter_map(|key| fields.entry(key))
             .collect();
         flux
+    }
+
+    /// `requires`: names and values of labels.
+    pub(crate) fn labels(&mut self, node: &'s Node) -> Labels {
+        let mut labels = Labels::default();
+        let Some(fields) = self.object(node, "`requires`") else {
+            return labels;
+        };
+        for entry in fields.entries() {
+            let what = format!("the label `{}`", entry.key);
+            let Some(value) = self.literal(&entry.value, &what) else {
+                continue;
+            };
+            if let Err(message) = labels.insert(&entry.key, value) {
+                let help = "such as `requires: { gpu: a100 }`";
+                self.error_help(code::WRONG_VALUE, entry.value.span, message, help);
+            }
+        }
+        labels
     }
 
     /// Reports settings that the kind of task has no use for.

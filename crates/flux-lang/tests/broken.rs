@@ -177,3 +177,48 @@ fn the_report_shows_the_line_and_the_advice() {
     assert!(report.contains("did you mean `then`?"), "{report}");
     assert!(report.contains("^^^"), "{report}");
 }
+
+/// A definition whose `metadata.flux` is this, in line 1.
+fn with_flux(flux: &str) -> String {
+    format!(
+        "document: {{ dsl: '1.0.3', namespace: a, name: b, version: '1.0.0', metadata: {{ flux: {flux} }} }}\n\
+         do:\n- x: {{ set: {{ y: 1 }} }}"
+    )
+}
+
+#[test]
+fn limits_and_labels_are_checked() {
+    let codes = |flux: &str| -> Vec<&str> {
+        let found = found(&with_flux(flux));
+        found.into_iter().map(|one| one.0).collect()
+    };
+    assert!(
+        codes("{ concurrency: { cluster: 4, engine: 1 }, requires: { gpu: a100 } }").is_empty()
+    );
+    assert_eq!(codes("{ concurrency: 4 }"), ["FLUX-L012"]);
+    assert_eq!(codes("{ concurrency: {} }").len(), 1);
+    assert_eq!(codes("{ concurrency: { cluster: 0 } }").len(), 1);
+    assert!(codes("{ concurrency: { host: 1 } }").contains(&"FLUX-L010"));
+    assert_eq!(codes("{ requires: gpu }"), ["FLUX-L012"]);
+    assert_eq!(codes("{ requires: { gpu: 'a=b' } }").len(), 1);
+    assert_eq!(codes("{ requires: { gpu: 5 } }"), ["FLUX-L012"]);
+}
+
+#[test]
+fn tasks_inherit_what_is_required_around_them() {
+    let text = "document: { dsl: '1.0.3', namespace: a, name: b, version: '1.0.0', metadata: { flux: \
+                { requires: { zone: eu } } } }\n\
+                do:\n\
+                - outer:\n    \
+                    metadata: { flux: { requires: { gpu: any } } }\n    \
+                    do:\n    \
+                    - inner: { set: { y: 1 }, metadata: { flux: { requires: { gpu: a100 } } } }\n";
+    let chart = compile(text, "t.yaml").expect("it is right").chart;
+    let required: Vec<String> = chart
+        .nodes
+        .iter()
+        .map(|node| node.requires.to_string())
+        .collect();
+    assert_eq!(required, ["zone=eu", "gpu=any,zone=eu", "gpu=a100,zone=eu"]);
+    assert_eq!(chart.required_pools().len(), 3);
+}

@@ -8,9 +8,10 @@ use flux_core::balance::{Load, Report, Score};
 use flux_core::clock::BootTime;
 use flux_core::host::Host;
 use flux_core::ids::Incarnation;
+use flux_core::labels::is_private;
 use flux_core::ports::identity::Cluster;
 use flux_core::ports::members::{Member, MemberState};
-use flux_core::ports::peers::{Local, Peers};
+use flux_core::ports::peers::{Local, PeerReport, Peers};
 use flux_proto::peer::v1 as wire;
 use flux_proto::peer::v1::peer_service_server::PeerServiceServer;
 use tokio::sync::{Notify, broadcast, watch};
@@ -32,7 +33,7 @@ pub struct Config {
     pub cluster: Cluster,
     /// The machine of this engine: only on it are addresses like `127.0.0.1` of others any good.
     pub host_name: String,
-    /// The pool whose branches this engine claims.
+    /// The pool of this engine: the labels that it has.
     pub pool: Option<String>,
     /// The version of the program.
     pub version: String,
@@ -190,7 +191,7 @@ impl Inner {
     pub fn nudged(&self, nudge: &wire::Nudge) {
         let table = self.table();
         if let Some((_, local)) = &table.me
-            && nudge.pool == self.config.pool.as_deref().unwrap_or_default()
+            && share(&nudge.pool, self.config.pool.as_deref().unwrap_or_default())
         {
             local.nudged();
         }
@@ -267,12 +268,23 @@ impl Peers for Network {
         let _nobody = self.inner.nudges.send(wire::Nudge { pool, ready });
     }
 
-    fn reports(&self) -> Vec<Report> {
+    fn reports(&self) -> Vec<PeerReport> {
         let own = self.inner.config.pool.as_deref().unwrap_or_default();
         let table = self.inner.table();
-        let of_pool = table.reports.values().filter(|(_, pool)| pool == own);
-        of_pool.map(|(report, _)| *report).collect()
+        let sharing = table.reports.values().filter(|(_, pool)| share(pool, own));
+        let told = |(report, pool): &(Report, String)| PeerReport {
+            report: *report,
+            is_alike: pool == own,
+        };
+        sharing.map(told).collect()
     }
+}
+
+/// Whether engines of these pools work on the same branches: those of the common pool, whatever their
+/// labels are, or those of the same private one.
+fn share(one: &str, other: &str) -> bool {
+    let private = |pool: &str| is_private(Some(pool).filter(|pool| !pool.is_empty()));
+    one == other || !(private(one) || private(other))
 }
 
 /// Whether an address leads to the machine that uses it.

@@ -10,6 +10,7 @@ use crate::database::Database;
 use crate::exit::{CONFIG, Failure};
 use figment2::Figment;
 use figment2::providers::{Format, Toml};
+use flux_core::labels::Labels;
 use flux_core::time_expression::TimeExpression;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -34,11 +35,12 @@ macro_rules! keys {
 }
 
 keys! {
-    "name", "", "label of this engine; its host name and process id when empty";
+    "name", "", "name of this engine; its host name and process id when empty";
     "database_url", "", "PostgreSQL database that the engines share, such as postgres://flux@db/flux; the embedded store when empty";
     "data_dir", "", "folder of the embedded store; $XDG_DATA_HOME/flux when empty";
     "failover_time_window", "+3m", "how long a heartbeat may be missing before an engine's branches are taken over";
     "concurrency_level", "10", "branches that this engine runs at a time";
+    "labels", "", "labels of this engine, such as gpu=a100,zone=eu: it also performs what requires some of them";
     "max_cluster_size", "35", "engines in the cluster";
     "poison_limit", "5", "engines a branch may lose in a row without a commit point before it fails";
     "poll_interval", "+1s", "how often to look for work that other processes made ready";
@@ -79,9 +81,12 @@ pub struct Flags {
     /// Branches at a time
     #[arg(long, global = true, value_name = "N")]
     concurrency_level: Option<String>,
-    /// Label of this engine
+    /// Name of this engine
     #[arg(long, global = true, value_name = "NAME")]
     name: Option<String>,
+    /// What this engine has that work may require, such as gpu=a100,zone=eu
+    #[arg(long, global = true, value_name = "LABELS")]
+    labels: Option<String>,
     /// Engine to ask instead of the database, such as http://127.0.0.1:7520; several with commas
     #[arg(id = "ask", long = "engine", global = true, value_name = "URL")]
     engine: Option<String>,
@@ -183,6 +188,7 @@ fn gather(flags: &Flags, faults: &mut Vec<String>) -> BTreeMap<&'static str, Set
         ("data_dir", &flags.data_dir),
         ("failover_time_window", &flags.failover_time_window),
         ("concurrency_level", &flags.concurrency_level),
+        ("labels", &flags.labels),
         ("name", &flags.name),
         ("engine", &flags.engine),
     ];
@@ -383,7 +389,7 @@ impl<'a> Reader<'a> {
             window: self.duration("failover_time_window", true, "+3m"),
             concurrency: self.number("concurrency_level", 1, 10_000, "10") as u32,
             address: None,
-            pool: None,
+            pool: self.labels(),
             poll: self.duration("poll_interval", true, "+1s"),
             drain_timeout: self.duration("drain_timeout", false, "+30s"),
             poison_limit: self.number("poison_limit", 1, 1_000_000, "5") as u32,
@@ -392,6 +398,17 @@ impl<'a> Reader<'a> {
             monitor: self.monitor(),
             actions: self.actions(),
             version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+
+    /// The labels of this engine, as its pool.
+    fn labels(&mut self) -> Option<String> {
+        match self.text("labels").parse::<Labels>() {
+            Ok(labels) => labels.pool(),
+            Err(error) => {
+                self.fault("labels", &error, "gpu=a100,zone=eu");
+                None
+            }
         }
     }
 

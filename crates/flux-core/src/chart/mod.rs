@@ -15,9 +15,11 @@ pub use task::*;
 pub use template::{Template, UriPart};
 
 use crate::expr::Expr;
+use crate::labels::Labels;
 use crate::throttle::Limits;
 use crate::value::Value;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -89,6 +91,17 @@ impl Chart {
     /// The node that is the workflow itself.
     pub const ROOT: NodeId = NodeId(0);
 
+    /// The pools of everything that requires labels, each once.
+    #[must_use]
+    pub fn required_pools(&self) -> Vec<String> {
+        let pools: BTreeSet<String> = self
+            .nodes
+            .iter()
+            .filter_map(|n| n.requires.pool())
+            .collect();
+        pools.into_iter().collect()
+    }
+
     /// The node with this id; ids come from this chart only.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0 as usize]
@@ -125,6 +138,8 @@ pub struct Node {
     pub timeout: Option<Template>,
     /// Where transactions break.
     pub breaks: Breaks,
+    /// What it requires of the engine that performs it, with what the tasks around it require.
+    pub requires: Labels,
     /// The task as data: `$task.definition`.
     pub definition: Value,
     /// What it does.

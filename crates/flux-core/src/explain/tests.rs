@@ -68,6 +68,7 @@ fn branch(state: BranchState, owner: Option<&Member>) -> BranchRecord {
         awaits_signals: false,
         awaits_join: false,
         lost: 0,
+        pool: None,
         fault: None,
         updated_at: at(50),
     }
@@ -188,7 +189,11 @@ fn a_branch_of_flux_run_belongs_to_that() {
         members: &[engine("ada", 1)],
         now: at(100),
     };
-    let text = scene.reason(&branch(BranchState::Ready, None)).text;
+    let private = BranchRecord {
+        pool: Some("run-1".to_owned()),
+        ..branch(BranchState::Ready, None)
+    };
+    let text = scene.reason(&private).text;
     assert!(text.contains("flux run --resume"), "{text}");
 }
 
@@ -252,4 +257,22 @@ fn a_full_throttle_is_named_with_its_holders() {
     assert!(why(record(None, Some(1), &both)).contains("1 on each engine, and all are taken"));
     assert!(why(record(None, Some(2), &both)).starts_with("ready; an engine takes it"));
     assert!(why(record(Some(4), None, &both)).starts_with("ready; an engine takes it"));
+}
+
+#[test]
+fn missing_labels_are_named() {
+    let labelled = Member {
+        pool: Some("zone=eu".to_owned()),
+        ..engine("ada", 1)
+    };
+    let pinned = BranchRecord {
+        pool: Some("gpu=a100".to_owned()),
+        ..branch(BranchState::Ready, None)
+    };
+    let text = reason(&[labelled, engine("brian", 2)], &pinned).text;
+    assert_eq!(
+        text,
+        "ready, but no engine has the labels gpu=a100 that it requires (ada has zone=eu, brian has \
+         none); `flux start --labels gpu=a100` starts one"
+    );
 }

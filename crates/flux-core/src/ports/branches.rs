@@ -14,7 +14,7 @@ pub struct ClaimRequest {
     pub owner: Incarnation,
     /// At most this many; none, to look only.
     pub limit: u32,
-    /// Only branches of this pool; `None` is the common pool.
+    /// The claimer's pool: it takes the branches of all pools that it serves ([`crate::labels`]).
     pub pool: Option<String>,
     /// Waiting branches that are due at or before this are taken, too; ready ones always are, so
     /// that nobody waits for the calendar of the engine that made them ready.
@@ -33,14 +33,23 @@ pub struct Claims {
     pub branches: Vec<Claimed>,
     /// Earliest due time among the waiting branches of the pool that were not due yet.
     pub next_due: Option<Timestamp>,
-    /// Ready branches of the pool that were not taken, as far as they were to be counted; without
-    /// those that have to wait for a slot of a throttle.
-    pub ready: u32,
+    /// Ready branches that were not taken, as far as they were to be counted; without those that have
+    /// to wait for a slot of a throttle.
+    pub ready: Ready,
     /// What throttles hold back.
     pub throttled: Throttled,
 }
 
-/// Ready branches of a pool that a throttle holds back.
+/// Ready branches by who may take them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ready {
+    /// Every engine, or those of the claimer's private pool.
+    pub common: u32,
+    /// Only engines with labels that the claimer has.
+    pub pinned: u32,
+}
+
+/// Ready branches that a throttle holds back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Throttled {
     /// Whether there are any.
@@ -72,7 +81,7 @@ pub struct Claimed {
     pub run_started_at: Timestamp,
     /// W3C trace context that the run was submitted with.
     pub traceparent: Option<String>,
-    /// Pool of the run, inherited by its children.
+    /// The pool that it was taken from: what it requires of its engine.
     pub pool: Option<String>,
     /// Signals of the run with a sequence number above the one the branch waits after, oldest
     /// first, at most 100; empty unless the branch was waiting for signals.
@@ -155,6 +164,8 @@ pub enum Then {
 /// What a branch waits for.
 #[derive(Clone, Debug, Default)]
 pub struct Wait {
+    /// The pool to go on in at once, empty for the common one; `None`: where it is.
+    pub pool: Option<String>,
     /// Wake at this time at the latest.
     pub due_at: Option<Timestamp>,
     /// Wake when the run has a signal with a greater sequence number; at once if it has one.

@@ -26,6 +26,8 @@ pub struct NewDefinition {
     /// Limits for the branches of all versions: they replace the workflow's throttle when this
     /// definition is deployed for the first time.
     pub limits: Option<Limits>,
+    /// The pools of what requires labels in it: where engines with labels look for work.
+    pub pools: Vec<String>,
 }
 
 /// A schedule to store.

@@ -32,8 +32,18 @@ pub trait Peers: Send + Sync {
     /// Tells the others that about `ready` branches became ready.
     fn nudge(&self, ready: u32);
 
-    /// The latest report of each engine of the same pool that was heard of.
-    fn reports(&self) -> Vec<Report>;
+    /// The latest report of each engine that was heard of and shares the common pool with this one; of
+    /// each that is of the same private pool.
+    fn reports(&self) -> Vec<PeerReport>;
+}
+
+/// What another engine told of its load.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PeerReport {
+    /// Its load.
+    pub report: Report,
+    /// Whether its labels are those of this engine, so that both take the same pinned work.
+    pub is_alike: bool,
 }
 
 /// No network: nobody is heard of.
@@ -45,7 +55,7 @@ impl Peers for Alone {
     fn meet(&self, _members: &[Member]) {}
     fn changed(&self) {}
     fn nudge(&self, _ready: u32) {}
-    fn reports(&self) -> Vec<Report> {
+    fn reports(&self) -> Vec<PeerReport> {
         Vec::new()
     }
 }

@@ -173,6 +173,8 @@ pub struct BranchRecord {
     pub awaits_join: bool,
     /// Owners lost since the commit point.
     pub lost: u32,
+    /// The pool it is in ([`crate::labels`]), as long as it has not ended; `None` is the common one.
+    pub pool: Option<String>,
     /// Why it failed.
     pub fault: Option<Fault>,
     /// Last change.

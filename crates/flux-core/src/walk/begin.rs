@@ -9,6 +9,7 @@ use crate::chart::{
 };
 use crate::clock::Timestamp;
 use crate::expr::Scope;
+use crate::labels::is_private;
 use crate::ports::runs::Event;
 use crate::time_expression::TimeExpression;
 use crate::value::{self, Value};
@@ -34,6 +35,11 @@ impl Walk {
             self.note_skipped(node);
             return self.follow(node, node.next, raw);
         }
+        if self.is_out_of_place(node) {
+            let data = raw;
+            self.memory.at = Cursor::Enter { node: id, data };
+            return Ok(Go::Stop(self.move_to(node)));
+        }
         if node.parent.is_none() || node.input.schema.is_some() {
             check_raw(&node.input, &raw)?;
         }
@@ -54,6 +60,14 @@ impl Walk {
             local: Local::None,
         });
         self.begin_kind(&chart, node, input, &scope)
+    }
+
+    /// Whether the task needs an engine, and one with other labels than those that work here. Whoever
+    /// runs a workflow in private runs all of it.
+    fn is_out_of_place(&self, node: &Node) -> bool {
+        let here = self.env.pool.as_deref();
+        let needs_engine = matches!(node.kind, Kind::Action(_) | Kind::File(_));
+        needs_engine && !is_private(here) && node.requires.pool().as_deref() != here
     }
 
     fn begin_kind(

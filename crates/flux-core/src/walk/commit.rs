@@ -1,7 +1,7 @@
 //! What a commit carries.
 
 use super::{Draft, Happened, Pending, Step, Walk};
-use crate::chart::Fault;
+use crate::chart::{Fault, Node};
 use crate::ports::branches::{Then, Wait};
 use crate::ports::runs::Outcome;
 use crate::value::{self, Value};
@@ -26,6 +26,15 @@ impl Walk {
             at: self.now,
         });
         self.commit(Then::Wait(wait))
+    }
+
+    /// Commit, and go on at this task on an engine with the labels that it requires.
+    pub(super) fn move_to(&mut self, node: &Node) -> Step {
+        self.commit(Then::Wait(Wait {
+            due_at: Some(self.now),
+            pool: Some(node.requires.pool().unwrap_or_default()),
+            ..Wait::default()
+        }))
     }
 
     pub(super) fn complete(&mut self, output: Value) -> Step {

@@ -54,6 +54,8 @@ pub struct Env {
     pub run_started_at: Timestamp,
     /// Version of the engine, for `$runtime`.
     pub version: &'static str,
+    /// The pool that the branch is in; `None` is the common one.
+    pub pool: Option<String>,
 }
 
 /// A branch in the hands of its owner.

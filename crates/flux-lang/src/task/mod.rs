@@ -26,6 +26,7 @@ use crate::tree::{self, Data, Entry, Node};
 use flux_core::chart::{
     self, Backoff, Breaks, FaultFilter, Filter, Kind, Next, NodeId, Retry, Try,
 };
+use flux_core::labels::Labels;
 
 /// Keys that every task may have.
 const COMMON: [&str; 7] = [
@@ -157,6 +158,9 @@ impl<'s> Cx<'s> {
             return None;
         }
         let id = NodeId(u32::try_from(self.nodes.len()).ok()?);
+        let requires = parent.map_or_else(Labels::default, |parent| {
+            self.nodes[parent.0 as usize].requires.clone()
+        });
         self.spans.push(span);
         self.nodes.push(chart::Node {
             name: name.to_owned(),
@@ -170,10 +174,17 @@ impl<'s> Cx<'s> {
             export: Filter::default(),
             timeout: None,
             breaks: Breaks::default(),
+            requires,
             definition: node.to_value(),
             kind: Kind::Do { first: None },
         });
         Some(id)
+    }
+
+    /// What a task requires, beside what those around it do.
+    pub(crate) fn require_labels(&mut self, id: NodeId, labels: &Labels) {
+        let requires = &mut self.nodes[id.0 as usize].requires;
+        *requires = std::mem::take(requires).and(labels);
     }
 
     /// Compiles a task; none when no more tasks fit.
@@ -201,6 +212,7 @@ impl<'s> Cx<'s> {
             node,
         )?;
         let outer = id;
+        self.require_labels(outer, &flux.requires);
         if flux.continue_on_error {
             id = self.begin(
                 &entry.key,

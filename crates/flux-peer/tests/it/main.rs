@@ -117,8 +117,10 @@ fn meet(peers: &[&Peer]) {
 /// What `of` has heard `from` last.
 fn running(of: &Peer, from: &Peer) -> Option<u32> {
     let reports = of.network.reports();
-    let report = reports.iter().find(|report| report.from == from.who)?;
-    Some(report.load.running)
+    let report = reports
+        .iter()
+        .find(|report| report.report.from == from.who)?;
+    Some(report.report.load.running)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,9 +143,10 @@ async fn each_hears_the_load_of_all_others() {
         peers.iter().all(heard)
     });
     let report = peers[0].network.reports()[0];
-    assert_eq!(report.load.concurrency, 10);
+    assert_eq!(report.report.load.concurrency, 10);
     assert_eq!(
         report
+            .report
             .load
             .score
             .map(|score| (score.available, score.claimed)),

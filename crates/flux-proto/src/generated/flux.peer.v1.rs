@@ -98,7 +98,7 @@ pub struct LoadReport {
     /// Branches that it has claimed since the resources were measured: their cost is not in that yet.
     #[prost(uint32, tag = "4")]
     pub claimed_since: u32,
-    /// The pool whose branches it claims; empty for the common one.
+    /// Its labels, such as `gpu=a100,zone=eu`; empty for none. Without `=`: its private pool.
     #[prost(string, tag = "5")]
     pub pool: ::prost::alloc::string::String,
     /// The version of the program.
@@ -108,7 +108,7 @@ pub struct LoadReport {
 /// Work became ready that the receiver may want to claim.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Nudge {
-    /// The pool whose work it is; empty for the common one.
+    /// The pool of the engine that says so.
     #[prost(string, tag = "1")]
     pub pool: ::prost::alloc::string::String,
     /// About how many branches.

@@ -44,7 +44,8 @@ pub struct Engine {
     /// Where the others reach it, such as `<http://10.0.0.7:7520`;> empty without networking.
     #[prost(string, tag = "14")]
     pub address: ::prost::alloc::string::String,
-    /// The pool whose branches it claims; empty for the common one.
+    /// Its labels, such as `gpu=a100,zone=eu`: it also takes what requires some of them. Without `=`: the private
+    /// pool of a `flux run`.
     #[prost(string, tag = "15")]
     pub pool: ::prost::alloc::string::String,
     /// What the engine that answers knows of its load; absent when no fresh report came.
@@ -270,6 +271,10 @@ pub struct Branch {
     /// When its row last changed.
     #[prost(message, optional, tag = "15")]
     pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The labels that it requires of its engine now, such as `gpu=a100`; empty for none. Without `=`: the private
+    /// pool of a `flux run`.
+    #[prost(string, tag = "16")]
+    pub pool: ::prost::alloc::string::String,
 }
 /// What one commit stored of a branch.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

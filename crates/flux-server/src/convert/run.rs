@@ -79,6 +79,7 @@ pub(crate) fn branch(record: BranchRecord) -> Branch {
         due_time: record.due_at.map(time),
         awaits_events: record.awaits_signals,
         awaits_branches: record.awaits_join,
+        pool: record.pool.unwrap_or_default(),
         lost_engines: i32::try_from(record.lost).unwrap_or(i32::MAX),
         fault: record.fault.map(fault),
         update_time: Some(time(record.updated_at)),

@@ -69,7 +69,7 @@ impl OpenError {
 }
 
 /// Version and text of every migration, oldest first.
-const MIGRATIONS: [(&str, &str); 3] = [
+const MIGRATIONS: [(&str, &str); 4] = [
     (
         "0001",
         include_str!("../../migrations/postgres/0001_first/up.sql"),
@@ -81,6 +81,10 @@ const MIGRATIONS: [(&str, &str); 3] = [
     (
         "0003",
         include_str!("../../migrations/postgres/0003_throttles/up.sql"),
+    ),
+    (
+        "0004",
+        include_str!("../../migrations/postgres/0004_requirements/up.sql"),
     ),
 ];
 

@@ -23,12 +23,13 @@ pub(crate) const GROWING: [&str; 9] = [
 ];
 
 /// Those whose text is always the same.
-const FIXED: [(&str, &str); 62] = [
+const FIXED: [(&str, &str); 63] = [
     ("next waiting", claim::NEXT_WAITING),
     ("ready", claim::READY),
     ("signals", claim::SIGNALS_AFTER),
     ("arrivals", claim::ARRIVALS),
     ("leave suspect", claim::LEAVE),
+    ("move", wait::MOVE),
     ("lanes", lanes::LANES),
     ("slots taken", lanes::TAKEN),
     ("common queue", lanes::COMMON),

@@ -11,7 +11,7 @@ use crate::error::Fail;
 use crate::sql::sql;
 
 pub(crate) const RUN_OF_CLAIM: &str =
-    "SELECT chart, input, started_at, traceparent, pool FROM run WHERE id = ?";
+    "SELECT chart, input, started_at, traceparent FROM run WHERE id = ?";
 
 /// `None`: each write is left to be done alone.
 pub(crate) async fn apply(
@@ -36,7 +36,7 @@ pub(crate) async fn runs_of_claim(
 async fn run_row(conn: &mut Conn, run: Uuid) -> Result<RunRow, Fail> {
     let rows: Vec<RunRow> = sql(RUN_OF_CLAIM)
         .id(run)
-        .rows::<(Text, Text, BigInt, Nullable<Text>, Text)>()
+        .rows::<(Text, Text, BigInt, Nullable<Text>)>()
         .load(conn)
         .await?;
     let at = At {

@@ -44,7 +44,7 @@ macro_rules! claim {
             crate::sql::urgency!(),
             " LIMIT ?) \
             AND EXISTS (SELECT 1 FROM member WHERE incarnation = ? AND state = 0) \
-            RETURNING id, run_id, epoch, commit_no, lost, memory, signals_after, join_ok, ",
+            RETURNING id, run_id, epoch, commit_no, lost, memory, signals_after, join_ok, pool, ",
             crate::sql::urgency!()
         )
     };

@@ -1,6 +1,7 @@
 //! What the engines say of themselves: the events of their target `flux::evidence`.
 
 use super::Nanos;
+use flux_core::labels::is_private;
 use serde_json::Value;
 
 /// The logs that engines must write to leave a trail.
@@ -149,9 +150,9 @@ fn what(fields: &Value) -> Option<What> {
             poison_limit: number(fields, "poison_limit"),
         },
         "serves" => What::Serves {
-            concurrency: match fields["pool"].as_str() {
-                Some(_) => 0,
-                None => number(fields, "concurrency"),
+            concurrency: match is_private(fields["pool"].as_str()) {
+                true => 0,
+                false => number(fields, "concurrency"),
             },
         },
         "heartbeat" => What::Heartbeat {

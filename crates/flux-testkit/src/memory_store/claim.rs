@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use flux_core::branch::{BranchEvent, BranchState};
 use flux_core::clock::Timestamp;
 use flux_core::ids::{BranchId, Incarnation, RunId};
+use flux_core::labels::{is_private, serves};
 use flux_core::ports::branches::{
-    Arrival, ClaimRequest, Claimed, Claims, Fence, Release, ReleaseTo, Throttled,
+    Arrival, ClaimRequest, Claimed, Claims, Fence, Ready, Release, ReleaseTo, Throttled,
 };
 use flux_core::ports::members::MemberState;
 use flux_core::ports::runs::Signal;
@@ -31,7 +32,7 @@ impl State {
             .is_empty();
         let ready = self.branches_where(|branch| {
             branch.state == BranchState::Ready
-                && branch.pool == request.pool
+                && serves(request.pool.as_deref(), branch.pool.as_deref())
                 && !(has_one && suspect(branch))
         });
         let (ready, throttled) = self.with_a_slot(ready, request);
@@ -188,7 +189,7 @@ impl State {
             run_input: new.input.clone(),
             run_started_at: new.at,
             traceparent: new.traceparent.clone(),
-            pool: new.pool.clone(),
+            pool: branch.pool,
             signals: after.map_or_else(Vec::new, |after| self.signals_after(branch.run, after)),
             arrivals: match branch.join {
                 Some(_) => self.arrivals_of(id).cloned().collect(),
@@ -210,22 +211,29 @@ impl State {
         range.map(|(_, arrival)| arrival)
     }
 
-    fn ready(&self, request: &ClaimRequest) -> u32 {
-        let ready = self.branches_where(|branch| {
-            branch.state == BranchState::Ready
-                && branch.pool == request.pool
-                && self.lane(branch).is_none()
-        });
-        u32::try_from(ready.len())
-            .unwrap_or(u32::MAX)
-            .min(request.count)
+    fn ready(&self, request: &ClaimRequest) -> Ready {
+        let own = request.pool.as_deref();
+        let mut ready = Ready::default();
+        for branch in self.branches.values() {
+            let pool = branch.pool.as_deref();
+            let counts = branch.state == BranchState::Ready && self.lane(branch).is_none();
+            match pool {
+                _ if !counts || !serves(own, pool) => {}
+                Some(_) if !is_private(own) => ready.pinned += 1,
+                _ => ready.common += 1,
+            }
+        }
+        Ready {
+            common: ready.common.min(request.count),
+            pinned: ready.pinned.min(request.count),
+        }
     }
 
     fn next_due(&self, request: &ClaimRequest) -> Option<Timestamp> {
-        let of_pool = self
-            .branches
-            .values()
-            .filter(|branch| branch.state == BranchState::Waiting && branch.pool == request.pool);
+        let of_pool = self.branches.values().filter(|branch| {
+            branch.state == BranchState::Waiting
+                && serves(request.pool.as_deref(), branch.pool.as_deref())
+        });
         let later = of_pool.filter_map(|branch| branch.due_at.filter(|due| *due > request.now));
         later.min()
     }
@@ -256,5 +264,6 @@ impl State {
 }
 
 fn is_due(branch: &Branch, request: &ClaimRequest) -> bool {
-    branch.pool == request.pool && branch.due_at.is_some_and(|due| due <= request.now)
+    serves(request.pool.as_deref(), branch.pool.as_deref())
+        && branch.due_at.is_some_and(|due| due <= request.now)
 }

@@ -135,6 +135,11 @@ impl State {
         branch.due_at = wait.due_at;
         branch.signals_after = wait.signals_after;
         branch.join = wait.join;
+        if let Some(pool) = &wait.pool {
+            branch.pool = Some(pool.clone()).filter(|pool| !pool.is_empty());
+            branch.step(BranchEvent::Wake);
+            fx.woke = true;
+        }
         for (index, new) in (0..).zip(&wait.branches) {
             self.split(c.branch, index, new, c.now);
             fx.woke = true;

@@ -70,13 +70,15 @@ impl State {
     }
 
     pub(super) fn show_branches(&self, run: RunId) -> Vec<BranchRecord> {
-        let open = self.branches.values().map(|branch| (branch, None));
+        let open = self.branches.values();
+        let open = open.map(|branch| (branch, branch.pool.clone(), None));
         let ended = self.ended.values();
-        let ended = ended.map(|Ended { branch, fault }| (branch, fault.clone()));
+        let ended = ended.map(|Ended { branch, fault }| (branch, None, fault.clone()));
         let all = open.chain(ended);
-        let mut found: Vec<_> = all.filter(|(branch, _)| branch.run == run).collect();
-        found.sort_by_key(|(branch, _)| (branch.created_at, branch.index, branch.id));
-        let records = found.into_iter().map(|(branch, fault)| BranchRecord {
+        let mut found: Vec<_> = all.filter(|(branch, ..)| branch.run == run).collect();
+        found.sort_by_key(|(branch, ..)| (branch.created_at, branch.index, branch.id));
+        let records = found.into_iter().map(|(branch, pool, fault)| BranchRecord {
+            pool,
             fault,
             ..self.branch_record(branch)
         });
@@ -101,6 +103,7 @@ impl State {
             awaits_signals: waiting && branch.signals_after.is_some(),
             awaits_join: waiting && branch.join.is_some(),
             lost: branch.lost,
+            pool: None,
             fault: None,
             updated_at: branch.updated_at,
         }

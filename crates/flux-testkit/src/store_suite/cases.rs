@@ -13,6 +13,8 @@ macro_rules! store_suite {
                 waiting_makes_urgent,
                 a_limit_is_kept,
                 pools_are_apart,
+                labels_open_pools,
+                a_branch_moves_to_another_pool,
                 a_split_stays_in_its_pool_and_priority,
                 only_the_living_claim,
                 a_running_branch_is_not_claimed_again,

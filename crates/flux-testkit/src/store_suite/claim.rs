@@ -3,6 +3,7 @@
 use flux_core::branch::{BranchState, RunState};
 use flux_core::ids::{BranchId, CommitNo, Epoch};
 use flux_core::ports::branches::{ClaimRequest, Claims, JoinWake, Wait};
+use flux_core::ports::definitions::NewDefinition;
 use flux_core::ports::runs::NewRun;
 
 use super::fixture::*;
@@ -107,6 +108,73 @@ pub async fn pools_are_apart(ports: Ports) {
     assert_eq!(special.branches[0].pool, pool);
 }
 
+/// An engine with labels takes what requires some of them beside what requires none, the most urgent
+/// first; what requires others is left.
+pub async fn labels_open_pools(ports: Ports) {
+    let pools = ["gpu=a100", "gpu=a100,zone=eu", "gpu=h100"].map(str::to_owned);
+    let definition = NewDefinition {
+        pools: pools.to_vec(),
+        ..definition("wf", "1", "source")
+    };
+    ports.store.deploy(definition).await.expect("deploy");
+    let owner = ports.engine(1).await;
+    let pinned = |number, pool: &str| NewRun {
+        pool: Some(pool.to_owned()),
+        ..run(number)
+    };
+    let runs = vec![
+        run(3),
+        pinned(1, "gpu=a100"),
+        pinned(2, "gpu=h100"),
+        pinned(4, "gpu=a100,zone=eu"),
+        run(5),
+    ];
+    ports.submit(runs).await;
+    let labels = Some("gpu=a100,zone=eu");
+    let look = ClaimRequest {
+        owner,
+        limit: 0,
+        pool: labels.map(str::to_owned),
+        now: at(10),
+        alone_from: u32::MAX,
+        count: 10,
+    };
+    let look = ports.store.claim(look).await.expect("claim");
+    assert_eq!((look.ready.common, look.ready.pinned), (2, 2));
+    let claims = ports.claims_of(labels, owner, 3, 10).await;
+    assert_eq!(ids(&claims), [1, 3, 4].map(branch_id));
+    assert_eq!(claims.branches[0].pool.as_deref(), Some("gpu=a100"));
+    assert_eq!(claims.branches[1].pool, None);
+    let claims = ports.claims_of(labels, owner, 10, 10).await;
+    assert_eq!(ids(&claims), [branch_id(5)]);
+    let claims = ports.claims_of(Some("gpu=h100"), owner, 10, 10).await;
+    assert_eq!(ids(&claims), [branch_id(2)]);
+}
+
+/// A commit can say where the branch goes on.
+pub async fn a_branch_moves_to_another_pool(ports: Ports) {
+    let definition = NewDefinition {
+        pools: vec!["gpu=a100".to_owned()],
+        ..definition("wf", "1", "source")
+    };
+    ports.store.deploy(definition).await.expect("deploy");
+    let owner = ports.engine(1).await;
+    ports.submit(vec![run(1)]).await;
+    let labels = Some("gpu=a100");
+    for (pool, from) in [("gpu=a100", None), ("", labels), ("gpu=a100", None)] {
+        let claims = ports.claims_of(from, owner, 10, 30).await;
+        let wait = Wait {
+            due_at: Some(at(20)),
+            pool: Some(pool.to_owned()),
+            ..Wait::default()
+        };
+        ports.stored(commit(&claims.branches[0], waits(wait))).await;
+        let shown = ports.branch(1, 1).await.pool;
+        assert_eq!(shown.as_deref().unwrap_or_default(), pool);
+    }
+    assert!(ports.claims(owner, 10, 30).await.branches.is_empty());
+}
+
 /// Branches of a split stay in the pool and keep the priority of their parent.
 pub async fn a_split_stays_in_its_pool_and_priority(ports: Ports) {
     ports.deploy().await;
@@ -187,7 +255,7 @@ pub async fn a_look_takes_nothing_and_counts(ports: Ports) {
     for (limit, count, taken, ready) in [(0, 9, 0, 5), (0, 3, 0, 3), (2, 9, 2, 3), (1, 0, 1, 0)] {
         let claims = ports.store.claim(look(limit, count)).await.expect("claim");
         assert_eq!(
-            (claims.branches.len(), claims.ready),
+            (claims.branches.len(), claims.ready.common),
             (taken, ready),
             "{limit} {count}"
         );

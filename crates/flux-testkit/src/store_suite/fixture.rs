@@ -239,6 +239,7 @@ pub(crate) fn definition(called: &str, version: &str, source: &str) -> NewDefini
         at: at(0),
         schedule: None,
         limits: None,
+        pools: Vec::new(),
     }
 }
 

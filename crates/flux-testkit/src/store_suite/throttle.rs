@@ -194,7 +194,7 @@ pub async fn a_look_tells_of_slots(ports: Ports) {
         count: 100,
     };
     let look = ports.store.claim(request).await.expect("claim");
-    assert_eq!((look.branches.len(), look.ready), (0, 1));
+    assert_eq!((look.branches.len(), look.ready.common), (0, 1));
     assert_eq!(
         (look.throttled.waiting, look.throttled.startable),
         (true, 2)

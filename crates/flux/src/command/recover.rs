@@ -7,6 +7,7 @@ use crate::output;
 use crate::wiring;
 use flux_core::chart::Compiler;
 use flux_core::clock::Clock;
+use flux_core::labels::is_private;
 use flux_core::ports::operations::{Operated, Recovery};
 use flux_failover::SystemClock;
 
@@ -53,7 +54,7 @@ pub async fn run(args: &Args, config: &Config) -> Result<(), Failure> {
         }
     }
     output::note(&format!("run {id} goes on at its last commit point"));
-    if record.pool.is_some() {
+    if is_private(record.pool.as_deref()) {
         output::note(&format!("`flux run` started it: flux run --resume {id}"));
     }
     Ok(())

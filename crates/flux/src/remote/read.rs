@@ -145,6 +145,7 @@ pub fn branch(run: RunId, branch: v1::Branch) -> Result<BranchRecord, Error> {
         due_at: branch.due_time.map(|at| time(Some(at))),
         awaits_signals: branch.awaits_events,
         awaits_join: branch.awaits_branches,
+        pool: Some(branch.pool).filter(|pool| !pool.is_empty()),
         lost: u32::try_from(branch.lost_engines).unwrap_or_default(),
         fault: branch.fault.map(fault),
         updated_at: time(branch.update_time),

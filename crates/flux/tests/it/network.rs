@@ -158,3 +158,43 @@ fn process_an_engine_that_another_one_is_asked_to_drain_ends_well() {
     assert_eq!(cluster.members().len(), 1);
     assert!(cluster.failovers().is_empty());
 }
+
+/// Tasks go to engines that have what they require, and back; `flux why` tells when there is none.
+#[test]
+fn process_work_goes_to_engines_with_the_labels_that_it_requires() {
+    let cluster = cluster("+3s");
+    let _plain = cluster.start("plain");
+    let pinned = |name: &str| {
+        format!(
+            "  - {name}: {{ run: {{ shell: {{ command: 'echo {name}' }} }}, \
+             metadata: {{ flux: {{ requires: {{ gpu: a100 }} }} }} }}\n"
+        )
+    };
+    let tasks = shell_task("before", "true") + &pinned("train") + &shell_task("after", "true");
+    let run = cluster.submit("model", &tasks, 1).remove(0);
+    wait_until("it is told what is missing", PATIENCE, || {
+        let why = cluster.flux(&["why", &run]);
+        why.contains("no engine has the labels gpu=a100 that it requires (plain has none)")
+    });
+    let labelled = cluster
+        .engine("labelled")
+        .env("FLUX_LABELS", "zone=eu, gpu=a100");
+    let _labelled = labelled.spawn();
+    cluster.wait_for_state(&run, "completed");
+    let history = cluster.json(&["history", &run]);
+    let engine_of = |task: &str| {
+        let commits = history["history"].as_array().unwrap().iter();
+        let mut done = commits.filter(|commit| {
+            let events = commit["events"].as_array().unwrap();
+            events
+                .iter()
+                .any(|e| e["type"] == "completed" && e["task"] == task)
+        });
+        done.next().map(|commit| commit["engine"].as_str().unwrap())
+    };
+    assert_eq!(engine_of("before"), Some("plain"), "{history}");
+    assert_eq!(engine_of("train"), Some("labelled"), "{history}");
+    let members = cluster.members();
+    let labelled = members.iter().find(|m| m["name"] == "labelled").unwrap();
+    assert_eq!(labelled["labels"], "gpu=a100,zone=eu");
+}

@@ -55,8 +55,8 @@ pub(crate) async fn runs_of_claim(
     runs: Vec<Uuid>,
 ) -> Result<Vec<(Uuid, RunRow)>, Fail> {
     use diesel::sql_types::{BigInt, Nullable, Text};
-    type Row = (RawId, String, String, i64, Option<String>, String);
-    type Types = (Id, Text, Text, BigInt, Nullable<Text>, Text);
+    type Row = (RawId, String, String, i64, Option<String>);
+    type Types = (Id, Text, Text, BigInt, Nullable<Text>);
     if runs.is_empty() {
         return Ok(Vec::new());
     }
@@ -65,9 +65,9 @@ pub(crate) async fn runs_of_claim(
         .rows::<Types>()
         .load(conn)
         .await?;
-    let named = |(id, chart, input, at, trace, pool): Row| (id, (chart, input, at, trace, pool));
+    let named = |(id, chart, input, at, trace): Row| (id, (chart, input, at, trace));
     Ok(rows.into_iter().map(named).collect())
 }
 
 pub(crate) const RUNS_OF_CLAIM: &str =
-    "SELECT id, chart, input, started_at, traceparent, pool FROM run WHERE id = ANY(?)";
+    "SELECT id, chart, input, started_at, traceparent FROM run WHERE id = ANY(?)";

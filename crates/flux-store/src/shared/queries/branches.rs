@@ -6,24 +6,26 @@ use flux_core::ports::branches::Fence;
 use flux_core::ports::runs::BranchRecord;
 
 use super::{Conn, Id, RawId};
-use crate::codec::{At, time};
+use crate::codec::{At, pool_name, time};
 use crate::error::Fail;
 use crate::sql::sql;
 
 pub(crate) const OWNED: &str = "SELECT id, epoch, commit_no FROM branch WHERE owner = ?";
+/// What a branch awaits: 1 signals, 2 a join.
 pub(crate) const OF_RUN: &str = "\
     SELECT id, parent_id, idx, \
         CASE WHEN pool = '!paused' AND state IN (0, 2) THEN 3 ELSE state END, owner, \
         (SELECT name FROM member WHERE incarnation = owner), epoch, commit_no, node, due_at, \
-        CAST(signals_after IS NOT NULL AND state = 2 AS INTEGER), \
-        CAST(join_ok IS NOT NULL AND state = 2 AS INTEGER), lost, NULL, \
-        updated_at, created_at \
+        CASE WHEN state <> 2 THEN 0 ELSE CAST(signals_after IS NOT NULL AS INTEGER) \
+            + 2 * CAST(join_ok IS NOT NULL AS INTEGER) END, lost, NULL, \
+        updated_at, created_at, \
+        CASE WHEN pool = '!paused' THEN '' ELSE pool END \
     FROM branch WHERE run_id = ? \
     UNION ALL \
-    SELECT id, parent_id, idx, state, NULL, NULL, epoch, commit_no, node, NULL, 0, 0, lost, \
-        fault, updated_at, created_at \
+    SELECT id, parent_id, idx, state, NULL, NULL, epoch, commit_no, node, NULL, 0, lost, \
+        fault, updated_at, created_at, '' \
     FROM ended_branch WHERE run_id = ? \
-    ORDER BY 16, 3, 1";
+    ORDER BY 15, 3, 1";
 
 pub(crate) async fn owned(
     conn: &mut Conn,
@@ -62,11 +64,11 @@ type Row = (
     String,
     Option<i64>,
     i32,
-    i32,
     i64,
     Option<String>,
     i64,
     i64,
+    String,
 );
 type Types = (
     Id,
@@ -80,11 +82,11 @@ type Types = (
     Text,
     Nullable<BigInt>,
     Integer,
-    Integer,
     BigInt,
     Nullable<Text>,
     BigInt,
     BigInt,
+    Text,
 );
 
 /// The branches of a run, oldest first.
@@ -103,7 +105,7 @@ fn record(run: RunId, row: Row) -> Result<BranchRecord, Fail> {
         table: "branch",
         row: &run,
     };
-    let fault = row.13.as_deref().map(|fault| at.fault(fault)).transpose()?;
+    let fault = row.12.as_deref().map(|fault| at.fault(fault)).transpose()?;
     Ok(BranchRecord {
         id: BranchId::new(at.id("id", &row.0)?),
         run,
@@ -116,10 +118,11 @@ fn record(run: RunId, row: Row) -> Result<BranchRecord, Fail> {
         commit_no: CommitNo(at.count("commit_no", row.7)?),
         node: row.8,
         due_at: row.9.map(time),
-        awaits_signals: row.10 == 1,
-        awaits_join: row.11 == 1,
-        lost: at.small("lost", row.12)?,
+        awaits_signals: row.10 & 1 != 0,
+        awaits_join: row.10 & 2 != 0,
+        lost: at.small("lost", row.11)?,
+        pool: pool_name(row.15),
         fault,
-        updated_at: time(row.14),
+        updated_at: time(row.13),
     })
 }

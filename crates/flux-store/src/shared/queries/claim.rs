@@ -6,7 +6,8 @@ use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use flux_core::chart::ChartId;
 use flux_core::clock::Timestamp;
 use flux_core::ids::{BranchId, CommitNo, Epoch, RunId, SignalId};
-use flux_core::ports::branches::{Arrival, ClaimRequest, Claimed, Claims, Fence, Throttled};
+use flux_core::labels::{is_private, serves};
+use flux_core::ports::branches::{Arrival, ClaimRequest, Claimed, Claims, Fence, Ready, Throttled};
 use flux_core::ports::runs::Signal;
 use flux_core::throttle::Queue;
 use uuid::Uuid;
@@ -28,6 +29,7 @@ pub(crate) const NEXT_WAITING: &str = "\
     WHERE pool = ? AND state = 2 AND due_at IS NOT NULL AND due_at > ?";
 pub(crate) const READY: &str = "\
     SELECT count(*) FROM (SELECT 1 FROM branch WHERE pool = ? AND state = 0 AND lane IS NULL LIMIT ?) AS ready";
+pub(crate) const REQUIRED: &str = "SELECT pool FROM requirement ORDER BY pool";
 pub(crate) const SIGNALS_AFTER: &str = "\
     SELECT seq, kind, json FROM signal WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?";
 pub(crate) const ARRIVALS: &str = "\
@@ -45,6 +47,7 @@ pub(crate) type Row = (
     String,
     Option<i64>,
     Option<i64>,
+    String,
     i64,
 );
 type RowTypes = (
@@ -56,20 +59,16 @@ type RowTypes = (
     Text,
     Nullable<BigInt>,
     Nullable<BigInt>,
+    Text,
     BigInt,
 );
-pub(crate) type RunRow = (String, String, i64, Option<String>, String);
-
-fn pool_of(request: &ClaimRequest) -> &str {
-    pool(request.pool.as_deref())
-}
+pub(crate) type RunRow = (String, String, i64, Option<String>);
 
 /// Takes due branches, the most urgent first; nothing unless the claimer is alive.
 pub(crate) async fn claim(conn: &mut Conn, request: &ClaimRequest) -> Result<Claims, Fail> {
     let now = request.now.as_micros();
-    let pool = pool_of(request);
     let alive: Vec<(i32,)> = sql(dialect::ALIVE)
-        .text(pool)
+        .text(pool(request.pool.as_deref()))
         .id(request.owner.uuid())
         .rows::<(Integer,)>()
         .load(conn)
@@ -77,38 +76,52 @@ pub(crate) async fn claim(conn: &mut Conn, request: &ClaimRequest) -> Result<Cla
     let Some((throttled,)) = alive.into_iter().next() else {
         return Ok(Claims::default());
     };
-    sql(dialect::PROMOTE_DUE)
-        .int(now)
-        .text(pool)
-        .int(now)
-        .int(i64::from(request.limit.max(PROMOTE_AT_LEAST)))
-        .execute(conn)
-        .await?;
-    let suspect_from = i64::from(request.alone_from);
-    let (mut rows, left) = match throttled {
-        0 => (
-            most_urgent(conn, request, From::Common, request.limit).await?,
+    let pools = pools(conn, request).await?;
+    let at_least = i64::from(request.limit.max(PROMOTE_AT_LEAST));
+    for pool in &pools {
+        let promote = sql(dialect::PROMOTE_DUE).int(now).text(pool).int(now);
+        promote.int(at_least).execute(conn).await?;
+    }
+    let (mut rows, left) = match (&pools[..], throttled) {
+        ([pool], 0) => (
+            most_urgent(conn, request, pool, From::Common, request.limit).await?,
             Throttled::default(),
         ),
-        _ => lanes::take(conn, request).await?,
+        _ => lanes::take(conn, request, &pools).await?,
     };
-    leave_suspects(conn, suspect_from, &mut rows).await?;
+    leave_suspects(conn, i64::from(request.alone_from), &mut rows).await?;
     let runs = runs_of(conn, &rows).await?;
     let mut branches = Vec::with_capacity(rows.len());
     for row in rows {
         branches.push(claimed(conn, request, row, &runs).await?);
     }
-    let next_due = next_due(conn, pool, now).await?;
-    let ready = ready(conn, pool, request.count).await?;
+    let mut next_due = left.busy.then(|| soon(now));
+    for pool in &pools {
+        next_due = [next_due, self::next_due(conn, pool, now).await?]
+            .into_iter()
+            .flatten()
+            .min();
+    }
+    let ready = ready(conn, &pools, request.count).await?;
     Ok(Claims {
         branches,
-        next_due: match left.busy {
-            true => Some(next_due.map_or(soon(now), |due| due.min(soon(now)))),
-            false => next_due,
-        },
+        next_due,
         ready,
         throttled: left,
     })
+}
+
+/// The pools that the claimer serves, the common or private one first.
+async fn pools(conn: &mut Conn, request: &ClaimRequest) -> Result<Vec<String>, Fail> {
+    let own = request.pool.as_deref();
+    if own.is_none() || is_private(own) {
+        return Ok(vec![pool(own).to_owned()]);
+    }
+    let required: Vec<(String,)> = sql(REQUIRED).rows::<(Text,)>().load(conn).await?;
+    let required = required.into_iter().map(|(pool,)| pool);
+    let mut pools = vec![String::new()];
+    pools.extend(required.filter(|pool| serves(own, Some(pool))));
+    Ok(pools)
 }
 
 /// When a slot may be free that another engine was about to take.
@@ -134,13 +147,14 @@ impl<'q> From<'q> {
 
 /// How urgent a branch is that was taken.
 pub(crate) fn urgency(row: &Row) -> i64 {
-    row.8
+    row.9
 }
 
 /// The most urgent ones of a queue, in this order.
 pub(crate) async fn most_urgent(
     conn: &mut Conn,
     request: &ClaimRequest,
+    pool: &str,
     from: From<'_>,
     limit: u32,
 ) -> Result<Vec<Row>, Fail> {
@@ -157,7 +171,7 @@ pub(crate) async fn most_urgent(
     let mut statement = sql(statement)
         .id(owner)
         .int(request.now.as_micros())
-        .text(pool_of(request));
+        .text(pool);
     if let From::Lane(lane) = from {
         statement = statement.text(lane);
     }
@@ -175,19 +189,27 @@ pub(crate) async fn most_urgent(
     Ok(rows)
 }
 
-/// How many branches are ready, counted up to `most`.
-async fn ready(conn: &mut Conn, pool: &str, most: u32) -> Result<u32, Fail> {
+/// How many branches are ready, counted up to `most`, by who may take them.
+async fn ready(conn: &mut Conn, pools: &[String], most: u32) -> Result<Ready, Fail> {
+    let mut ready = Ready::default();
     if most == 0 {
-        return Ok(0);
+        return Ok(ready);
     }
-    let rows: Vec<(i64,)> = sql(READY)
-        .text(pool)
-        .int(i64::from(most))
-        .rows::<(BigInt,)>()
-        .load(conn)
-        .await?;
-    let count = rows.into_iter().next().map_or(0, |(count,)| count);
-    Ok(u32::try_from(count).unwrap_or(most))
+    for (place, pool) in pools.iter().enumerate() {
+        let rows: Vec<(i64,)> = sql(READY)
+            .text(pool)
+            .int(i64::from(most))
+            .rows::<(BigInt,)>()
+            .load(conn)
+            .await?;
+        let count = rows.into_iter().next().map_or(0, |(count,)| count);
+        let count = u32::try_from(count).unwrap_or(most);
+        match place {
+            0 => ready.common = count,
+            _ => ready.pinned = ready.pinned.saturating_add(count),
+        }
+    }
+    Ok(ready)
 }
 
 /// Gives back all suspects but the first; the claim took none if there was one already.
@@ -212,7 +234,7 @@ async fn leave_suspects(conn: &mut Conn, from: i64, rows: &mut Vec<Row>) -> Resu
 async fn claimed(
     conn: &mut Conn,
     request: &ClaimRequest,
-    (id, run_id, epoch, commit_no, lost, memory, signals_after, join_ok, _): Row,
+    (id, run_id, epoch, commit_no, lost, memory, signals_after, join_ok, pool, _): Row,
     runs: &HashMap<Uuid, RunRow>,
 ) -> Result<Claimed, Fail> {
     let at = At {
@@ -222,7 +244,7 @@ async fn claimed(
     let branch = at.id("id", &id)?;
     let run = at.id("run_id", &run_id)?;
     let known = runs.get(&run).cloned();
-    let (chart, input, started_at, traceparent, pool) =
+    let (chart, input, started_at, traceparent) =
         known.ok_or_else(|| at.corrupt("run_id", "there is no such run"))?;
     let fence = Fence {
         owner: request.owner,

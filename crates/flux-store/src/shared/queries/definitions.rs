@@ -25,6 +25,7 @@ pub(crate) const PUT_SCHEDULE: &str = "\
     ON CONFLICT (namespace, name) DO UPDATE SET version = excluded.version, \
         chart = excluded.chart, due_at = excluded.due_at, after_us = excluded.after_us \
     WHERE schedule.chart <> excluded.chart";
+pub(crate) const REQUIRE: &str = "INSERT INTO requirement (pool) VALUES (?) ON CONFLICT DO NOTHING";
 pub(crate) const SOURCE: &str = "SELECT source FROM definition WHERE chart = ?";
 pub(crate) const FIND: &str = "\
     SELECT chart FROM definition \
@@ -51,6 +52,9 @@ pub(crate) async fn deploy(conn: &mut Conn, new: &NewDefinition) -> Result<(), F
         .int(new.at.as_micros())
         .execute(conn)
         .await?;
+    for pool in &new.pools {
+        sql(REQUIRE).text(pool).execute(conn).await?;
+    }
     // What an operator has set since the first deployment stays.
     if let Some(limits) = new.limits.filter(|_| inserted > 0) {
         let scope = Scope::workflow(&new.name.namespace, &new.name.name);

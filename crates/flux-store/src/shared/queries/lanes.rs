@@ -1,4 +1,5 @@
-//! Taking branches where some are throttled: those have queues of their own.
+//! Taking branches from several queues: those of the pools that an engine with labels serves, and the lanes
+//! of what is throttled.
 //!
 //! The rows themselves are the account of who has which slot, so there is nothing to get out of step
 //! with them. Who claims from a lane holds the throttles' rows until its claims are committed.
@@ -10,7 +11,6 @@ use flux_core::throttle::{Queue, Slots};
 use super::claim::{self, From, Row};
 use super::throttles::{ALL, throttles};
 use super::{Conn, dialect};
-use crate::codec::pool;
 use crate::error::Fail;
 use crate::sql::{Sql, sql, urgency};
 
@@ -55,28 +55,40 @@ pub(crate) const OF_LANE: &str = concat!(
 pub(crate) async fn take(
     conn: &mut Conn,
     request: &ClaimRequest,
+    pools: &[String],
 ) -> Result<(Vec<Row>, Throttled), Fail> {
-    divert(conn, request).await?;
-    let lanes = lanes(conn, request).await?;
+    let mut lanes = Vec::new();
+    for pool in pools {
+        divert(conn, request, pool).await?;
+        let of_pool = lanes_of(conn, pool).await?;
+        lanes.extend(of_pool.into_iter().map(|lane| (pool.as_str(), lane)));
+    }
     let (slots, busy) = match lanes.is_empty() {
         true => (Slots::new(Vec::new()), false),
         false => slots(conn, request).await?,
     };
-    let queues = queues(conn, request, lanes, &slots).await?;
+    let mut places: Vec<(&str, Option<String>)> = Vec::new();
+    places.extend(pools.iter().map(|pool| (pool.as_str(), None)));
+    places.extend(lanes.into_iter().map(|(pool, lane)| (pool, Some(lane))));
+    let mut queues = Vec::with_capacity(places.len());
+    for (pool, lane) in &places {
+        queues.push(queue(conn, request, pool, lane.clone(), &slots).await?);
+    }
     let shares = slots.clone().shares(request.limit, &queues);
     let mut left = Throttled {
         busy,
         ..Throttled::default()
     };
     let mut rows = Vec::new();
-    for (queue, share) in queues.iter().zip(shares) {
+    for (((pool, _), queue), share) in places.iter().zip(&queues).zip(shares) {
         if let Some(lane) = &queue.lane {
             let ready = u32::try_from(queue.urgencies.len()).unwrap_or(u32::MAX);
             left.waiting |= ready > share;
             left.startable += ready.min(slots.free(lane)).saturating_sub(share);
         }
         if share > 0 {
-            rows.extend(claim::most_urgent(conn, request, From::of(queue), share).await?);
+            let from = From::of(queue);
+            rows.extend(claim::most_urgent(conn, request, pool, from, share).await?);
         }
     }
     rows.sort_by_key(claim::urgency);
@@ -84,9 +96,9 @@ pub(crate) async fn take(
 }
 
 /// Moves what is throttled out of the common queue, as far as it may be in the way.
-async fn divert(conn: &mut Conn, request: &ClaimRequest) -> Result<(), Fail> {
+async fn divert(conn: &mut Conn, request: &ClaimRequest, pool: &str) -> Result<(), Fail> {
     sql(dialect::DIVERT)
-        .text(pool(request.pool.as_deref()))
+        .text(pool)
         .int(i64::from(request.limit.max(DIVERT_AT_LEAST)))
         .execute(conn)
         .await?;
@@ -94,8 +106,7 @@ async fn divert(conn: &mut Conn, request: &ClaimRequest) -> Result<(), Fail> {
 }
 
 /// The lanes where something is ready.
-async fn lanes(conn: &mut Conn, request: &ClaimRequest) -> Result<Vec<String>, Fail> {
-    let pool = pool(request.pool.as_deref());
+async fn lanes_of(conn: &mut Conn, pool: &str) -> Result<Vec<String>, Fail> {
     let rows: Vec<(String,)> = sql(LANES)
         .text(pool)
         .text(pool)
@@ -131,33 +142,25 @@ async fn slots(conn: &mut Conn, request: &ClaimRequest) -> Result<(Slots, bool),
     Ok((slots, busy))
 }
 
-/// The common queue and the lanes, as far as this claim could take them.
-async fn queues(
+/// The common queue of a pool or one of its lanes, as far as this claim could take from it.
+async fn queue(
     conn: &mut Conn,
     request: &ClaimRequest,
-    lanes: Vec<String>,
+    pool: &str,
+    lane: Option<String>,
     slots: &Slots,
-) -> Result<Vec<Queue>, Fail> {
-    let pool = pool(request.pool.as_deref());
-    let common = sql(COMMON).text(pool).int(i64::from(request.limit));
-    let mut queues = vec![Queue {
-        lane: None,
-        urgencies: urgencies(conn, common).await?,
-    }];
-    for lane in lanes {
-        // One more than can be taken, to know whether something stays; as many as can be told of.
-        let most = slots
-            .free(&lane)
-            .min(request.limit.max(MAX_TOLD))
-            .saturating_add(1);
-        let of_lane = sql(OF_LANE).text(pool).text(&lane).int(i64::from(most));
-        let urgencies = urgencies(conn, of_lane).await?;
-        queues.push(Queue {
-            lane: Some(lane),
-            urgencies,
-        });
-    }
-    Ok(queues)
+) -> Result<Queue, Fail> {
+    let statement = match &lane {
+        None => sql(COMMON).text(pool).int(i64::from(request.limit)),
+        Some(lane) => {
+            // One more than can be taken, to know whether something stays; as many as are told of.
+            let most = slots.free(lane).min(request.limit.max(MAX_TOLD));
+            let most = i64::from(most.saturating_add(1));
+            sql(OF_LANE).text(pool).text(lane).int(most)
+        }
+    };
+    let urgencies = urgencies(conn, statement).await?;
+    Ok(Queue { lane, urgencies })
 }
 
 async fn urgencies(conn: &mut Conn, statement: Sql<'_>) -> Result<Vec<i64>, Fail> {

@@ -16,6 +16,9 @@ pub(crate) const INSERT_CHILD: &str = "\
     INSERT INTO branch (id, run_id, parent_id, idx, root, state, epoch, commit_no, lost, \
         priority, pool, lane, due_at, node, created_at, updated_at, memory) \
     SELECT ?, run_id, id, ?, 0, 0, 0, 0, 0, priority, pool, lane, ?, ?, ?, ?, ? FROM branch WHERE id = ?";
+/// Ready elsewhere. A paused run's branches stay where they are, and move when they go on.
+pub(crate) const MOVE: &str =
+    "UPDATE branch SET pool = ?, state = 0 WHERE id = ? AND pool <> '!paused'";
 pub(crate) const WAKE_SIGNALLED: &str = "\
     UPDATE branch SET state = 0, due_at = ?, updated_at = ? \
     WHERE run_id = ? AND state = 2 AND signals_after IS NOT NULL AND EXISTS ( \
@@ -38,6 +41,14 @@ pub(crate) async fn park(
 ) -> Result<(), Fail> {
     for (index, branch) in (0..).zip(&wait.branches) {
         insert_child(conn, fx.now, c.branch.uuid(), index, branch).await?;
+        fx.woke = true;
+    }
+    if let Some(pool) = &wait.pool {
+        sql(MOVE)
+            .text(pool)
+            .id(c.branch.uuid())
+            .execute(conn)
+            .await?;
         fx.woke = true;
     }
     if let Some(child) = &wait.child {

@@ -4,6 +4,7 @@ use super::warning::{Warning, warnings};
 use crate::exit::Failure;
 use crate::output::{self, Format};
 use flux_core::explain::standing;
+use flux_core::labels::is_private;
 use flux_core::ownership::wrong_clocks;
 use flux_core::ports::members::Member;
 use serde_json::{Value, json};
@@ -36,7 +37,7 @@ fn json(member: &Member) -> Value {
         "clock_offset_s": member.clock_offset.as_secs_f64(),
         "running": member.running,
         "concurrency": member.concurrency,
-        "pool": member.pool,
+        "labels": member.pool.as_deref().filter(|pool| !is_private(Some(pool))),
         "host": member.host,
         "pid": member.pid,
         "version": member.version,

@@ -36,6 +36,7 @@ fn branch(state: BranchState, engine: Option<&str>) -> BranchRecord {
         due_at: None,
         awaits_signals: false,
         awaits_join: false,
+        pool: None,
         lost: 1,
         fault: None,
         updated_at: at(40),

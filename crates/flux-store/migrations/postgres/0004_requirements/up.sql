@@ -1,0 +1,4 @@
+-- The pools of what requires labels (`gpu=a100,zone=eu`): where engines with labels look for work.
+CREATE TABLE requirement (
+    pool TEXT COLLATE "C" PRIMARY KEY
+);
