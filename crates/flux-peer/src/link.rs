@@ -33,7 +33,7 @@ pub(crate) async fn converse<T>(
 ) {
     let number = inner.begin(with);
     let listens = listen(&inner, with, number, heard);
-    let speaks = speak(&inner, say, word);
+    let speaks = speak(&inner, with, say, word);
     let (mut listens, mut speaks) = (pin!(listens), pin!(speaks));
     tokio::select! {
         biased;
@@ -62,14 +62,20 @@ async fn listen(
     }
 }
 
-async fn speak<T>(inner: &Inner, say: mpsc::Sender<T>, word: impl Fn(Said) -> T) {
+async fn speak<T>(
+    inner: &Inner,
+    with: Incarnation,
+    say: mpsc::Sender<T>,
+    word: impl Fn(Said) -> T,
+) {
     let (mut own, mut nudges) = (inner.own.subscribe(), inner.nudges.subscribe());
     own.mark_changed();
     loop {
         let said = tokio::select! {
             biased;
             nudge = nudges.recv() => match nudge {
-                Ok(nudge) => Said::Nudge(nudge),
+                Ok((takers, nudge)) if takers.contains(&with) => Said::Nudge(nudge),
+                Ok(_) => continue,
                 // Several are as good as one.
                 Err(RecvError::Lagged(_)) => continue,
                 Err(RecvError::Closed) => return,

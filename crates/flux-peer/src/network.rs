@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use flux_core::balance::{Load, Report, Score};
+use flux_core::balance::{self, Load, Report, Score};
 use flux_core::clock::BootTime;
 use flux_core::host::Host;
 use flux_core::ids::Incarnation;
@@ -62,7 +62,8 @@ pub(crate) struct Inner {
     pub host: Arc<dyn Host>,
     /// The latest report of this engine; none before it serves.
     pub own: watch::Sender<Option<wire::LoadReport>>,
-    pub nudges: broadcast::Sender<wire::Nudge>,
+    /// Each with the engines that are meant.
+    pub nudges: broadcast::Sender<(Arc<[Incarnation]>, wire::Nudge)>,
     /// The own load has changed.
     changed: Notify,
     /// The members have changed, or a link has ended.
@@ -197,6 +198,27 @@ impl Inner {
         }
     }
 
+    /// The other engines that should take `ready` branches. Twice as many as the plan says: theirs may be a
+    /// little different. And all that have labels, because the work may be pinned.
+    fn takers(&self, ready: u32) -> Vec<Incarnation> {
+        let table = self.table();
+        let own_pool = self.config.pool.as_deref().unwrap_or_default();
+        let sharing = || {
+            let reports = table.reports.iter();
+            reports.filter(|(_, (_, pool))| share(pool, own_pool))
+        };
+        let others = sharing().map(|(who, (report, _))| (*who, report.load));
+        let own = table.me.as_ref().map(|(me, local)| (*me, local.load()));
+        let mut takers = balance::takers(others.chain(own), ready.saturating_mul(2));
+        takers.extend(
+            sharing()
+                .filter(|(_, (_, pool))| !pool.is_empty())
+                .map(|(who, _)| who),
+        );
+        takers.retain(|taker| own.is_none_or(|(me, _)| me != *taker));
+        takers
+    }
+
     /// A conversation with another engine begins, in the place of an earlier one; its number.
     pub fn begin(&self, with: Incarnation) -> u64 {
         let mut table = self.table();
@@ -264,8 +286,12 @@ impl Peers for Network {
 
     fn nudge(&self, ready: u32) {
         let pool = self.inner.config.pool.clone().unwrap_or_default();
-        // Nobody listens when there are no links.
-        let _nobody = self.inner.nudges.send(wire::Nudge { pool, ready });
+        let takers = self.inner.takers(ready);
+        if !takers.is_empty() {
+            let nudge = wire::Nudge { pool, ready };
+            // Nobody listens when there are no links.
+            let _nobody = self.inner.nudges.send((takers.into(), nudge));
+        }
     }
 
     fn reports(&self) -> Vec<PeerReport> {

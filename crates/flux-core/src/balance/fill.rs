@@ -67,6 +67,21 @@ fn weight(available: f64, best: f64) -> u64 {
     }
 }
 
+/// The engines that should take `ready` branches: who is to be told of them.
+#[must_use]
+pub fn takers(
+    engines: impl IntoIterator<Item = (Incarnation, Load)>,
+    ready: u32,
+) -> Vec<Incarnation> {
+    let candidates = candidates(engines);
+    let shares = fill(&candidates, ready);
+    let with_share = candidates
+        .iter()
+        .zip(shares)
+        .filter(|(_, share)| *share > 0);
+    with_share.map(|(candidate, _)| candidate.who).collect()
+}
+
 /// How many of `ready` branches each of the candidates should take. Together they take all, or as
 /// many as they have room for.
 pub(super) fn fill(candidates: &[Candidate], ready: u32) -> Vec<u32> {

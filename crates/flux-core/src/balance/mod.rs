@@ -15,6 +15,7 @@ mod fill;
 mod load;
 
 pub use balancer::{Balancer, GRACE, Share};
+pub use fill::takers;
 pub use load::{Load, Report, Score};
 
 #[cfg(test)]

@@ -202,3 +202,18 @@ fn a_joining_engine_is_filled_up_to_the_level_and_no_further() {
     assert_eq!(shares(&loads, 10), [0, 0, 10]);
     assert_eq!(shares(&loads, 15), [2, 1, 12]);
 }
+
+#[test]
+fn only_who_should_take_something_is_told() {
+    let load = |running| Load {
+        running,
+        concurrency: 10,
+        score: None,
+    };
+    let engine = |number: u128| Incarnation::new(Uuid::from_u128(number));
+    let engines = || (0..5).map(|number| (engine(number), load(10 - number as u32)));
+    assert_eq!(super::takers(engines(), 1), [engine(4)]);
+    assert_eq!(super::takers(engines(), 3), [engine(3), engine(4)]);
+    assert_eq!(super::takers(engines(), 100).len(), 4, "one is full");
+    assert!(super::takers([], 5).is_empty());
+}
