@@ -101,6 +101,18 @@ impl Conn {
     pub(super) async fn batch(&mut self, text: &str) -> Result<(), Fail> {
         self.conn.batch_execute(text).await.map_err(failed)
     }
+
+    /// Runs a statement that joins arrays with each other. Their lengths are not known when it is planned,
+    /// and joined row by row a thousand ends would compare a million pairs.
+    pub(super) async fn with_hash_joins<T>(
+        &mut self,
+        statement: impl AsyncFnOnce(&mut Conn) -> Result<T, Fail>,
+    ) -> Result<T, Fail> {
+        self.batch("SET LOCAL enable_nestloop = off").await?;
+        let found = statement(self).await?;
+        self.batch("SET LOCAL enable_nestloop = on").await?;
+        Ok(found)
+    }
 }
 
 impl Drop for Conn {

@@ -193,6 +193,20 @@ impl Planner {
         bad
     }
 
+    /// The statements on arrays that compare each element with each row.
+    async fn compares_pairs(&mut self) -> Vec<String> {
+        let mut bad = Vec::new();
+        self.run("SET enable_nestloop = off").await;
+        for name in ["advance", "finish"] {
+            let plan = self.plan(name, &statements()[name], "COSTS OFF").await;
+            if plan.iter().any(|line| line.contains("Nested Loop")) {
+                bad.push(format!("{name} compares pairs:\n{}", plan.join("\n")));
+            }
+        }
+        self.run("SET enable_nestloop = on").await;
+        bad
+    }
+
     async fn plan(&mut self, name: &str, text: &str, how: &str) -> Vec<String> {
         let count = text.matches('?').count();
         let mut parts = text.split('?');
@@ -229,6 +243,7 @@ async fn statements_use_indexes_whatever_the_statistics_say() {
     planner.run("ANALYZE").await;
     bad.extend(planner.check("a million rows, analysed").await);
     bad.extend(planner.sorts().await);
+    bad.extend(planner.compares_pairs().await);
     assert!(bad.is_empty(), "{} plans:\n{}", bad.len(), bad.join("\n\n"));
 }
 

@@ -41,7 +41,7 @@ pub(super) async fn all(
     }
     let ids = || commits.iter().map(|(_, c)| c.branch.uuid()).collect();
     let each = || commits.iter().map(|(_, c)| *c);
-    let rows: Vec<(RawId, i32)> = sql(ADVANCE)
+    let statement = sql(ADVANCE)
         .ids(ids())
         .ids(each().map(|c| c.fence.owner.uuid()).collect())
         .ints(each().map(|c| signed(c.fence.epoch.get())).collect())
@@ -53,8 +53,9 @@ pub(super) async fn all(
         .texts(each().map(|c| c.history.as_str()))
         .ints(each().map(|c| c.now.as_micros()).collect())
         .ids(ids())
-        .rows::<(Id, Integer)>()
-        .load(conn)
+        .rows::<(Id, Integer)>();
+    let rows: Vec<(RawId, i32)> = conn
+        .with_hash_joins(async |conn| statement.load(conn).await)
         .await?;
     let done: HashMap<RawId, i32> = rows.into_iter().collect();
     for (place, c) in commits {

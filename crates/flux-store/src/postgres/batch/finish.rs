@@ -106,7 +106,7 @@ async fn finish(conn: &mut Conn, commits: &[(usize, &Commit, &Outcome)]) -> Resu
         texts.push(Some(to_json(outcome)?));
     }
     let failed = |outcome: &Outcome| matches!(outcome, Outcome::Faulted { .. });
-    sql(FINISH)
+    let statement = sql(FINISH)
         .ids(ids())
         .ids(each().map(|c| c.fence.owner.uuid()).collect())
         .ints(each().map(|c| signed(c.fence.epoch.get())).collect())
@@ -126,8 +126,8 @@ async fn finish(conn: &mut Conn, commits: &[(usize, &Commit, &Outcome)]) -> Resu
         .owned_texts(texts)
         .ids(ids())
         .ids(runs())
-        .rows::<Types>()
-        .load(conn)
+        .rows::<Types>();
+    conn.with_hash_joins(async |conn| statement.load(conn).await)
         .await
 }
 
