@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Branches taken by one claim.
-const BATCH: usize = 100;
+const BATCH: usize = 1_000;
 
 /// How far ready branches are counted, to share them with other engines.
 const LOOK: u32 = 1_000;

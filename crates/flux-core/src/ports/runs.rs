@@ -165,7 +165,7 @@ pub struct BranchRecord {
     pub commit_no: CommitNo,
     /// JSON pointer of the node at its commit point.
     pub node: String,
-    /// When it becomes due.
+    /// When it becomes due, or became; none while it runs.
     pub due_at: Option<Timestamp>,
     /// Whether it waits for signals.
     pub awaits_signals: bool,

@@ -54,11 +54,10 @@ pub(crate) async fn rows(
     find_runs(conn, &mut needs).await?;
     let runs = needs.iter().flat_map(|need| need.runs.iter().copied());
     let taken_runs = taken(conn, dialect::LOCK_RUNS, dialect::RUNS, runs.collect()).await?;
-    let mut branches: Vec<_> = needs.iter().filter_map(|need| need.branch).collect();
-    // One alone is locked by writing to it.
-    if branches.len() < 2 && !every {
-        branches.clear();
-    }
+    let branches = needs.iter().filter_map(|need| need.branch);
+    // They are locked by writing to them. Somebody else has one so seldom that the tick rather fails
+    // then, after a moment, and is tried again with this.
+    let branches: Vec<_> = branches.filter(|_| every).collect();
     let taken_branches = taken(conn, dialect::LOCK_BRANCHES, dialect::BRANCHES, branches).await?;
     let is_free = |need: &Need| {
         let mut runs = need.runs.iter();

@@ -40,7 +40,7 @@ impl PostgresOptions {
         Session {
             application_name: self.name.clone(),
             statement_timeout: half.clamp(Duration::from_secs(1), Duration::from_secs(10)),
-            lock_timeout: half.min(Duration::from_secs(2)),
+            lock_timeout: half.min(Duration::from_millis(500)),
             idle_in_transaction_timeout: half.min(Duration::from_secs(10)),
             tcp_user_timeout: half.clamp(Duration::from_secs(1), Duration::from_secs(30)),
             deadline: half.clamp(Duration::from_secs(1), Duration::from_secs(15)),

@@ -23,7 +23,7 @@ pub(crate) const GROWING: [&str; 9] = [
 ];
 
 /// Those whose text is always the same.
-const FIXED: [(&str, &str); 63] = [
+const FIXED: [(&str, &str); 64] = [
     ("next waiting", claim::NEXT_WAITING),
     ("ready", claim::READY),
     ("signals", claim::SIGNALS_AFTER),
@@ -37,7 +37,8 @@ const FIXED: [(&str, &str); 63] = [
     ("occupy slots", throttles::OCCUPY),
     ("holders of slots", throttles::HOLDERS),
     ("waiting for slots", throttles::WAITING),
-    ("guard", commit::GUARD),
+    ("guard", commit::GUARD_RUN),
+    ("guard of a wait", commit::GUARD_WAIT),
     ("guard of an end", commit::GUARD_END),
     ("last commit", commit::LAST_COMMIT),
     ("history row", commit::INSERT_HISTORY),

@@ -99,7 +99,9 @@ impl State {
             epoch: branch.epoch,
             commit_no: branch.commit_no,
             node: branch.node.clone(),
-            due_at: branch.due_at,
+            due_at: branch
+                .due_at
+                .filter(|_| branch.state != BranchState::Running),
             awaits_signals: waiting && branch.signals_after.is_some(),
             awaits_join: waiting && branch.join.is_some(),
             lost: branch.lost,

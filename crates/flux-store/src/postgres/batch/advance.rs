@@ -20,7 +20,7 @@ pub(crate) const ADVANCE: &str = "\
     WITH wanted AS (SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
         AS w(id, owner, epoch, commit_no, mark, memory, node, run_id, events, now)), \
     done AS (UPDATE branch SET commit_no = branch.commit_no + 1, last_commit = w.mark, lost = 0, \
-            memory = w.memory, node = w.node, updated_at = w.now, due_at = NULL, \
+            memory = w.memory, node = w.node, updated_at = w.now, \
             signals_after = NULL, join_ok = NULL, join_fault = NULL \
         FROM wanted w WHERE branch.id = ANY(?) AND branch.id = w.id AND branch.owner = w.owner \
             AND branch.epoch = w.epoch AND branch.commit_no = w.commit_no \

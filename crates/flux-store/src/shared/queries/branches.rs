@@ -15,7 +15,8 @@ pub(crate) const OWNED: &str = "SELECT id, epoch, commit_no FROM branch WHERE ow
 pub(crate) const OF_RUN: &str = "\
     SELECT id, parent_id, idx, \
         CASE WHEN pool = '!paused' AND state IN (0, 2) THEN 3 ELSE state END, owner, \
-        (SELECT name FROM member WHERE incarnation = owner), epoch, commit_no, node, due_at, \
+        (SELECT name FROM member WHERE incarnation = owner), epoch, commit_no, node, \
+        CASE WHEN state <> 1 THEN due_at END, \
         CASE WHEN state <> 2 THEN 0 ELSE CAST(signals_after IS NOT NULL AS INTEGER) \
             + 2 * CAST(join_ok IS NOT NULL AS INTEGER) END, lost, NULL, \
         updated_at, created_at, \

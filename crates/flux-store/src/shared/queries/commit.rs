@@ -18,9 +18,16 @@ use crate::codec::signed;
 use crate::error::Fail;
 use crate::sql::sql;
 
-pub(crate) const GUARD: &str = "\
+/// The guard of a branch that goes on. It touches no column of an index.
+pub(crate) const GUARD_RUN: &str = "\
     UPDATE branch SET commit_no = commit_no + 1, last_commit = ?, lost = 0, memory = ?, node = ?, \
-        updated_at = ?, state = ?, owner = ?, due_at = ?, signals_after = ?, join_ok = ?, \
+        updated_at = ?, signals_after = NULL, join_ok = NULL, join_fault = NULL \
+    WHERE id = ? AND owner = ? AND epoch = ? AND commit_no = ? \
+    RETURNING CASE WHEN pool = '!paused' THEN 1 ELSE 0 END";
+/// The guard of a branch that waits.
+pub(crate) const GUARD_WAIT: &str = "\
+    UPDATE branch SET commit_no = commit_no + 1, last_commit = ?, lost = 0, memory = ?, node = ?, \
+        updated_at = ?, state = 2, owner = NULL, due_at = ?, signals_after = ?, join_ok = ?, \
         join_fault = ? \
     WHERE id = ? AND owner = ? AND epoch = ? AND commit_no = ? \
     RETURNING CASE WHEN pool = '!paused' THEN 1 ELSE 0 END";
@@ -96,19 +103,24 @@ async fn advance(
     mark: Uuid,
     wait: Option<&Wait>,
 ) -> Result<Option<bool>, Fail> {
-    let join = wait.and_then(|wait| wait.join);
     let owner = c.fence.owner.uuid();
-    let rows: Vec<(i32,)> = sql(GUARD)
+    let guard = match wait {
+        None => GUARD_RUN,
+        Some(_) => GUARD_WAIT,
+    };
+    let mut statement = sql(guard)
         .id(mark)
         .text(&c.memory)
         .text(&c.node)
-        .int(c.now.as_micros())
-        .int(if wait.is_some() { 2 } else { 1 })
-        .maybe_id(wait.is_none().then_some(owner))
-        .int(wait.and_then(|wait| wait.due_at).map(|due| due.as_micros()))
-        .int(wait.and_then(|wait| wait.signals_after).map(signed))
-        .int(join.map(|join| i64::from(join.ok)))
-        .int(join.map(|join| i64::from(join.fault)))
+        .int(c.now.as_micros());
+    if let Some(wait) = wait {
+        statement = statement
+            .int(wait.due_at.map(|due| due.as_micros()))
+            .int(wait.signals_after.map(signed))
+            .int(wait.join.map(|join| i64::from(join.ok)))
+            .int(wait.join.map(|join| i64::from(join.fault)));
+    }
+    let rows: Vec<(i32,)> = statement
         .id(c.branch.uuid())
         .id(owner)
         .int(signed(c.fence.epoch.get()))
