@@ -9,6 +9,7 @@ use crate::database::Database;
 use crate::exit::{Failure, UNAVAILABLE};
 use crate::output::{self, Format};
 use crate::wiring;
+use engine::Setup;
 use flux_core::chart::{Chart, Compiler};
 use flux_core::clock::Clock;
 use flux_core::ports::runs::NewRun;
@@ -31,7 +32,7 @@ use uuid::Uuid;
 /// Examples:
 ///   flux bench
 ///   flux bench --runs 100000 --in-flight 2000 -o json
-///   flux bench --database-url postgres://flux@db/flux
+///   flux bench --database-url postgres://flux@db/flux --engines 4
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -41,6 +42,10 @@ pub struct Args {
     /// Runs in flight at any moment of the load measurement
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     in_flight: u32,
+    /// Engines under load, each with connections of its own; more than one are measured without and with
+    /// a network between them
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=35))]
+    engines: u32,
     /// Runs of the latency measurement, one after the other
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
     singles: u32,
@@ -129,12 +134,33 @@ async fn measure(bench: &Bench, args: &Args) -> Result<Figures, Failure> {
         "engine under load: {} runs, {} in flight",
         args.runs, args.in_flight
     ));
-    let load = engine::load(bench, args.runs, args.in_flight).await?;
+    let setup = |engines: u32, network| Setup {
+        engines,
+        // A little more than its part, so that no slot is missing when others have fewer.
+        concurrency: (args.in_flight.div_ceil(engines) * 3).div_ceil(2),
+        network,
+    };
+    let load = engine::load(bench, setup(1, false), args.runs, args.in_flight).await?;
+    let mut clusters = Vec::new();
+    if args.engines > 1 {
+        for network in [false, true] {
+            let with = if network { "with" } else { "without" };
+            output::note(&format!("{} engines {with} a network", args.engines));
+            let setup = setup(args.engines, network);
+            clusters.push(engine::load(bench, setup, args.runs, args.in_flight).await?);
+        }
+    }
     output::note(&format!("engine idle: {} single runs", args.singles));
     let latency = engine::latency(bench, args.singles).await?;
     Ok(Figures {
+        store: match bench.config.database {
+            Database::File(_) => "sqlite",
+            Database::Server(_) => "postgresql",
+        },
         raw,
         load,
+        engines: args.engines,
+        clusters,
         latency,
         idle,
         busy: Memory::now(),

@@ -7,8 +7,14 @@ use std::time::Duration;
 
 /// Everything that one sitting measures.
 pub struct Figures {
+    /// `sqlite` or `postgresql`.
+    pub store: &'static str,
     pub raw: Load,
     pub load: Load,
+    /// How many engines the clusters have.
+    pub engines: u32,
+    /// Several engines under load: without a network between them, and with one.
+    pub clusters: Vec<Load>,
     pub latency: Latency,
     pub idle: Memory,
     pub busy: Memory,
@@ -120,10 +126,13 @@ impl Figures {
     /// For programs.
     pub fn json(&self) -> Value {
         json!({
-            "store": "sqlite",
+            "store": self.store,
             "store_alone": self.raw.json(),
             "engine_under_load": self.load.json(),
             "engine_over_store": round(self.ratio(), 3),
+            "engines": self.engines,
+            "cluster_without_network": self.clusters.first().map(Load::json),
+            "cluster_with_network": self.clusters.get(1).map(Load::json),
             "latency_ms": {
                 "p50": self.latency.p50, "p99": self.latency.p99, "max": self.latency.worst,
             },
@@ -143,10 +152,7 @@ impl Figures {
                 "transactions",
                 "requests per transaction",
             ],
-            vec![
-                self.raw.row("store alone"),
-                self.load.row("engine under load"),
-            ],
+            self.rows(),
         );
         output::data(&format!(
             "\nengine / store alone  {:.0} %\nlatency, idle         p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms\n\
@@ -159,6 +165,17 @@ impl Figures {
             self.busy.now,
             self.busy.peak,
         ));
+    }
+
+    fn rows(&self) -> Vec<Vec<String>> {
+        let mut rows = vec![
+            self.raw.row("store alone"),
+            self.load.row("engine under load"),
+        ];
+        for (load, with) in self.clusters.iter().zip(["without", "with"]) {
+            rows.push(load.row(&format!("{} engines {with} a network", self.engines)));
+        }
+        rows
     }
 
     fn ratio(&self) -> f64 {
