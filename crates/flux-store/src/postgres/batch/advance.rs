@@ -14,7 +14,7 @@ use crate::error::Fail;
 use crate::sql::sql;
 
 /// The guards, and the history of those that found their row. `ANY` keeps the plan on the primary
-/// key, whatever the statistics say. Values: arrays of branch, owner, epoch, commit number, mark,
+/// key, whatever the statistics say, and nothing fits the condition of a partial index. Values: arrays of branch, owner, epoch, commit number, mark,
 /// memory, node, run, events, time; then the branches again.
 pub(crate) const ADVANCE: &str = "\
     WITH wanted AS (SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
@@ -22,8 +22,8 @@ pub(crate) const ADVANCE: &str = "\
     done AS (UPDATE branch SET commit_no = branch.commit_no + 1, last_commit = w.mark, lost = 0, \
             memory = w.memory, node = w.node, updated_at = w.now, \
             signals_after = NULL, join_ok = NULL, join_fault = NULL \
-        FROM wanted w WHERE branch.id = ANY(?) AND branch.id = w.id AND branch.owner = w.owner \
-            AND branch.epoch = w.epoch AND branch.commit_no = w.commit_no \
+        FROM wanted w WHERE branch.id = ANY(?) AND branch.id = w.id \
+            AND branch.owner IS NOT DISTINCT FROM w.owner AND branch.epoch = w.epoch AND branch.commit_no = w.commit_no \
         RETURNING branch.id, branch.pool = '!paused' AS paused), \
     kept AS (INSERT INTO history (run_id, branch_id, commit_no, epoch, engine, at, node, events) \
         SELECT w.run_id, w.id, w.commit_no + 1, w.epoch, coalesce((SELECT name FROM member \

@@ -19,7 +19,8 @@ use crate::sql::sql;
 
 /// Everything that the end of a run with one branch changes. All parts of the statement see the
 /// tables as they were before it, so a branch does not count itself. A branch that failed keeps
-/// its memory and the node of its commit point. Values: arrays of branch, owner, epoch, commit
+/// its memory and the node of its commit point. `ANY` keeps the plan on the primary keys, and nothing
+/// here fits the condition of a partial index, which the planner would rather read in full. Values: arrays of branch, owner, epoch, commit
 /// number, mark, node, run, events, time, state of the branch, its fault, state of the run, outcome;
 /// then the branches and the runs again.
 pub(crate) const FINISH: &str = "\
@@ -27,7 +28,7 @@ pub(crate) const FINISH: &str = "\
         AS w(id, owner, epoch, commit_no, mark, node, run_id, events, now, state, fault, \
             run_state, outcome)), \
     done AS (DELETE FROM branch USING wanted w \
-        WHERE branch.id = ANY(?) AND branch.id = w.id AND branch.owner = w.owner \
+        WHERE branch.id = ANY(?) AND branch.id = w.id AND branch.owner IS NOT DISTINCT FROM w.owner \
             AND branch.epoch = w.epoch AND branch.commit_no = w.commit_no AND branch.root = 1 \
         RETURNING branch.id, branch.created_at, branch.node, branch.memory), \
     kept AS (INSERT INTO history (run_id, branch_id, commit_no, epoch, engine, at, node, events) \
@@ -42,7 +43,7 @@ pub(crate) const FINISH: &str = "\
         FROM wanted w JOIN done ON done.id = w.id), \
     closed AS (UPDATE run SET state = w.run_state, outcome = w.outcome, ended_at = w.now \
         FROM wanted w JOIN done ON done.id = w.id \
-        WHERE run.id = ANY(?) AND run.id = w.run_id AND run.state = 0 \
+        WHERE run.id = ANY(?) AND run.id = w.run_id AND run.ended_at IS NULL \
         RETURNING w.id, run.parent_branch, run.attached, \
             CAST(EXISTS (SELECT 1 FROM schedule WHERE schedule.last_run = run.id) AS INTEGER) \
                 AS scheduled, \
@@ -53,7 +54,7 @@ pub(crate) const FINISH: &str = "\
                 OR EXISTS (SELECT 1 FROM signal WHERE signal.run_id = run.id) \
                 OR EXISTS (SELECT 1 FROM arrival WHERE arrival.run_id = run.id) AS INTEGER) AS kept, \
             CAST(EXISTS (SELECT 1 FROM run AS child WHERE child.parent_branch = w.id \
-                AND child.state = 0) AS INTEGER) AS children) \
+                AND child.ended_at IS NULL) AS INTEGER) AS children) \
     SELECT done.id, closed.parent_branch, coalesce(closed.attached, 0), \
         coalesce(closed.scheduled, 0), coalesce(closed.branches, 0), coalesce(closed.kept, 0), \
         coalesce(closed.children, 0), CAST(closed.id IS NOT NULL AS INTEGER) \

@@ -20,10 +20,10 @@ pub(crate) const REMOVE_OF_RUN: &str = "\
     DELETE FROM branch WHERE run_id = ? RETURNING id, run_id, parent_id, idx, root, epoch, \
         commit_no, lost, node, created_at, last_commit, owner";
 pub(crate) const CHILD_RUNS: &str =
-    "SELECT id FROM run WHERE parent_branch = ? AND attached = 1 AND state = 0";
+    "SELECT id FROM run WHERE parent_branch = ? AND attached = 1 AND ended_at IS NULL";
 pub(crate) const CUT_LOOSE: [&str; 2] = [
     "UPDATE branch SET parent_id = NULL WHERE parent_id = ?",
-    "UPDATE run SET attached = 0 WHERE parent_branch = ? AND state = 0",
+    "UPDATE run SET attached = 0 WHERE parent_branch = ? AND ended_at IS NULL",
 ];
 pub(crate) const FORGET_ARRIVALS: &str = "DELETE FROM arrival WHERE run_id = ? AND branch_id = ?";
 

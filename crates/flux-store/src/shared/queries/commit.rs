@@ -2,6 +2,9 @@
 //!
 //! The first statement is the guard: owner, epoch and commit number must be those that the caller
 //! was told. When it finds no row nothing else is written.
+//!
+//! `IS NOT DISTINCT FROM` keeps the planner of PostgreSQL away from the index of what an owner has: a
+//! table that it believes to be small it would search there, among ten thousand branches.
 
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use flux_core::ids::CommitNo;
@@ -22,17 +25,17 @@ use crate::sql::sql;
 pub(crate) const GUARD_RUN: &str = "\
     UPDATE branch SET commit_no = commit_no + 1, last_commit = ?, lost = 0, memory = ?, node = ?, \
         updated_at = ?, signals_after = NULL, join_ok = NULL, join_fault = NULL \
-    WHERE id = ? AND owner = ? AND epoch = ? AND commit_no = ? \
+    WHERE id = ? AND owner IS NOT DISTINCT FROM ? AND epoch = ? AND commit_no = ? \
     RETURNING CASE WHEN pool = '!paused' THEN 1 ELSE 0 END";
 /// The guard of a branch that waits.
 pub(crate) const GUARD_WAIT: &str = "\
     UPDATE branch SET commit_no = commit_no + 1, last_commit = ?, lost = 0, memory = ?, node = ?, \
         updated_at = ?, state = 2, owner = NULL, due_at = ?, signals_after = ?, join_ok = ?, \
         join_fault = ? \
-    WHERE id = ? AND owner = ? AND epoch = ? AND commit_no = ? \
+    WHERE id = ? AND owner IS NOT DISTINCT FROM ? AND epoch = ? AND commit_no = ? \
     RETURNING CASE WHEN pool = '!paused' THEN 1 ELSE 0 END";
 pub(crate) const GUARD_END: &str = "\
-    DELETE FROM branch WHERE id = ? AND owner = ? AND epoch = ? AND commit_no = ? \
+    DELETE FROM branch WHERE id = ? AND owner IS NOT DISTINCT FROM ? AND epoch = ? AND commit_no = ? \
     RETURNING run_id, parent_id, idx, root, created_at, node, memory";
 pub(crate) const LAST_COMMIT: &str = "\
     SELECT last_commit, commit_no FROM branch WHERE id = ? \

@@ -25,7 +25,7 @@ pub(crate) const INSERT_ENDED: &str = "\
         node, created_at, updated_at, last_commit, memory, fault) \
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 pub(crate) const CLOSE_RUN: &str = "\
-    UPDATE run SET state = ?, outcome = ?, ended_at = ? WHERE id = ? AND state = 0 \
+    UPDATE run SET state = ?, outcome = ?, ended_at = ? WHERE id = ? AND ended_at IS NULL \
     RETURNING parent_branch, attached, \
         CAST(EXISTS (SELECT 1 FROM schedule WHERE schedule.last_run = run.id) AS INTEGER), \
         CAST(EXISTS (SELECT 1 FROM branch WHERE branch.run_id = run.id) AS INTEGER), \

@@ -12,10 +12,10 @@ use crate::sql::sql;
 pub(crate) const RELEASE: &str = "\
     UPDATE branch SET state = ?, owner = NULL, due_at = ?, signals_after = ?, join_ok = ?, \
         join_fault = ?, updated_at = ? \
-    WHERE id = ? AND owner = ? AND epoch = ? AND commit_no = ?";
+    WHERE id = ? AND owner IS NOT DISTINCT FROM ? AND epoch = ? AND commit_no = ?";
 pub(crate) const RELEASE_READY: &str = "\
     UPDATE branch SET state = 0, owner = NULL, due_at = ?, updated_at = ? \
-    WHERE id = ? AND owner = ? AND epoch = ? AND commit_no = ?";
+    WHERE id = ? AND owner IS NOT DISTINCT FROM ? AND epoch = ? AND commit_no = ?";
 
 /// Gives the branch back; false when fenced.
 pub(crate) async fn release(
