@@ -15,7 +15,6 @@ use futures_util::{FutureExt, StreamExt, stream};
 use scenario::{Played, check, given};
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,21 +49,11 @@ enum Way {
     Bereft(Death),
 }
 
-fn kit() -> Option<PathBuf> {
-    let given = std::env::var_os("FLUX_CONFORMANCE_DIR").map(PathBuf::from);
-    let beside =
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance/open-workflow");
-    let folder = given.unwrap_or(beside);
-    folder.join("ctk/features").is_dir().then_some(folder)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_scenario_of_the_kit_that_needs_no_openapi_gives_the_same_in_three_ways() {
-    let Some(kit) = kit() else {
-        eprintln!("SKIPPED: no conformance kit; set FLUX_CONFORMANCE_DIR to its folder");
+    let Some(features) = gherkin::kit() else {
         return;
     };
-    let features = gherkin::read_all(&kit.join("ctk/features"));
     let scenarios = features.into_iter().flat_map(|(_, kit)| kit.scenarios);
     let (refused, accepted): (Vec<_>, Vec<_>) =
         scenarios.partition(|scenario| REFUSED.contains(&scenario.name.as_str()));
