@@ -1,7 +1,7 @@
 //! Reads the subset of Gherkin that the conformance kit uses: features, scenarios, steps, doc
 //! strings, comments. Anything else panics, so that a new kit cannot be half understood.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A `.feature` file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +48,21 @@ const KEYWORDS: [&str; 7] = [
     "And ",
     "But ",
 ];
+
+/// The features of the conformance kit of the Open Workflow DSL, where they are; `None`, and a word
+/// about it, where they are not.
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+pub fn kit() -> Option<Vec<(String, Feature)>> {
+    let given = std::env::var_os("FLUX_CONFORMANCE_DIR").map(PathBuf::from);
+    let beside =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance/open-workflow");
+    let features = given.unwrap_or(beside).join("ctk/features");
+    if !features.is_dir() {
+        eprintln!("SKIPPED: no conformance kit; set FLUX_CONFORMANCE_DIR to its folder");
+        return None;
+    }
+    Some(read_all(&features))
+}
 
 /// All features of a folder, ordered by file name.
 pub fn read_all(folder: &Path) -> Vec<(String, Feature)> {

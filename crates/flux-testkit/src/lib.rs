@@ -14,6 +14,7 @@
 //! - [`races`]: what several engines may do at the same moment on one database.
 //! - [`differential`]: random operations, on which two stores must agree.
 //! - [`MemoryStore`]: a store that keeps everything in memory, and does the same each time.
+//! - [`seed`], [`drawn`]: what a random test draws from, so that it can be repeated.
 //! - [`wait_until`], [`wait_until_async`]: wait for a predicate instead of sleeping for luck.
 #![expect(
     clippy::missing_panics_doc,
@@ -28,6 +29,7 @@ pub mod history;
 mod memory_store;
 pub mod proxy;
 pub mod races;
+mod seed;
 pub mod store_suite;
 mod stub;
 mod wait;
@@ -39,6 +41,7 @@ pub use flux_testkit_postgres as postgres;
 
 pub use flux::{Flux, FluxBuilder};
 pub use memory_store::MemoryStore;
+pub use seed::{drawn, seed};
 pub use stub::services::{conformance, httpbin, petstore};
 pub use stub::{Answer, Asked, Manner, Stub};
 pub use wait::{wait_until, wait_until_async};

@@ -2,6 +2,7 @@
 
 use flux_core::branch::RunState;
 use flux_core::clock::Clock;
+use flux_core::host::Host;
 use flux_core::ids::RunId;
 use flux_core::ports::members::Members;
 use flux_core::ports::peers::Alone;
@@ -69,22 +70,35 @@ impl House {
     }
 
     pub fn stores(&self) -> Stores {
-        let store = Arc::clone(&self.store);
-        let members = move || -> Arc<dyn Members> { store.members() };
+        House::stores_of(&self.store)
+    }
+
+    /// The ports of one store.
+    pub fn stores_of(store: &Arc<SqliteStore>) -> Stores {
+        let opener = Arc::clone(store);
+        let members = move || -> Arc<dyn Members> { opener.members() };
         Stores {
             members: Arc::new(members),
-            branches: self.store.clone(),
-            runs: self.store.clone(),
-            definitions: self.store.clone(),
+            branches: store.clone(),
+            runs: store.clone(),
+            definitions: store.clone(),
             peers: Arc::new(Alone),
         }
     }
 
+    /// The same database as another process would open it.
+    pub fn another_store(&self) -> Arc<SqliteStore> {
+        let path = self.path("flux.db");
+        Arc::new(SqliteStore::open(&path, Options::default()).unwrap())
+    }
+
     pub async fn engine_on(&self, config: Config, stores: Stores) -> Engine {
+        self.engine_by(config, stores, Arc::new(SystemHost)).await
+    }
+
+    pub async fn engine_by(&self, config: Config, stores: Stores, host: Arc<dyn Host>) -> Engine {
         let compiler = Arc::new(flux_lang::Language);
-        Engine::start(config, stores, compiler, Arc::new(SystemHost))
-            .await
-            .unwrap()
+        Engine::start(config, stores, compiler, host).await.unwrap()
     }
 
     /// Deploys a definition and activates its schedule.

@@ -7,3 +7,4 @@ mod harness;
 mod language;
 mod promotion;
 mod recovery;
+mod usher;

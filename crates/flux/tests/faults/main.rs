@@ -4,6 +4,7 @@
 #![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
 mod clocks;
+mod conformance;
 mod database;
 mod freeze;
 mod hostile;
