@@ -76,7 +76,7 @@ pub fn read_all(folder: &Path) -> Vec<(String, Feature)> {
         })
         .collect();
     paths.sort();
-    let read = |path: &std::path::PathBuf| {
+    let read = |path: &PathBuf| {
         let text = std::fs::read_to_string(path)
             .unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
         let name = path
