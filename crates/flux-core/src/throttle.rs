@@ -8,6 +8,7 @@
 use crate::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ mod tests;
 /// One priority is worth so much waiting: a branch of priority 5 goes before one of priority 6 that was
 /// due up to a minute earlier, and after one that was due before that. So whatever waits gets its turn.
 pub const AGEING: Duration = Duration::from_secs(60);
+
+/// The numbers that a priority may be.
+pub const PRIORITIES: RangeInclusive<i32> = -1_000_000..=1_000_000;
 
 /// What ready branches are sorted by, the smallest first: the due time, later by [`AGEING`] for each
 /// number of priority. In microseconds.

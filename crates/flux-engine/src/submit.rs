@@ -20,6 +20,8 @@ pub struct RunOptions {
     pub pool: Option<String>,
     /// W3C trace context.
     pub traceparent: Option<String>,
+    /// In the place of the definition's own.
+    pub priority: Option<i32>,
 }
 
 /// A new run of a chart, with fresh ids.
@@ -43,7 +45,7 @@ pub(crate) fn run_with_ids(
         name: chart.name.clone(),
         input: value::to_json(input),
         memory: Memory::of_run(input.clone()).to_json(),
-        priority: chart.priority,
+        priority: options.priority.unwrap_or(chart.priority),
         pool: options
             .pool
             .or_else(|| chart.node(Chart::ROOT).requires.pool()),

@@ -322,6 +322,7 @@ impl Worker {
                 .clone()
                 .filter(|pool| is_private(Some(pool))),
             traceparent: self.claimed.traceparent.clone(),
+            priority: None,
         };
         let now = self.shop.host.now();
         let ids = (child.run, child.branch);

@@ -6,7 +6,7 @@ use crate::fields::Fields;
 use crate::tree::{Data, Node};
 use flux_core::chart::{Chart, ChartId, Filter, Kind, Schedule, WorkflowName};
 use flux_core::labels::Labels;
-use flux_core::throttle::Limits;
+use flux_core::throttle::{Limits, PRIORITIES};
 
 const KEYS: [&str; 8] = [
     "document", "input", "output", "use", "do", "timeout", "schedule", "evaluate",
@@ -210,9 +210,11 @@ impl<'s> Cx<'s> {
             let choices = [("every-action", true), ("marked", false)];
             self.every_action = self.choice(node, "`breaks`", &choices).unwrap_or(true);
         }
+        let (least, most) = (*PRIORITIES.start(), *PRIORITIES.end());
+        let priorities = i64::from(least)..=i64::from(most);
         flux.priority = fields
             .get("priority")
-            .and_then(|node| self.integer(node, "`priority`", -1_000_000..=1_000_000))
+            .and_then(|node| self.integer(node, "`priority`", priorities))
             .and_then(|priority| i32::try_from(priority).ok())
             .unwrap_or(PRIORITY);
         if let Some(node) = fields.get("requires") {

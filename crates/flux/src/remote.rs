@@ -86,6 +86,7 @@ impl Runs for Remote {
             input_json: run.input,
             request_id: run.request_id.unwrap_or_default(),
             traceparent: run.traceparent.unwrap_or_default(),
+            priority: Some(run.priority),
         });
         let submitted = self.client.submit_runs(asked.collect()).await;
         let submitted = submitted.map_err(failed)?.into_iter().map(|run| {

@@ -520,6 +520,10 @@ pub struct NewRun {
     /// W3C trace context, which the run carries on.
     #[prost(string, tag = "4")]
     pub traceparent: ::prost::alloc::string::String,
+    /// Lower numbers run first, and each is worth a minute of waiting; from -1000000 to 1000000. Absent for the
+    /// definition's own.
+    #[prost(int32, optional, tag = "5")]
+    pub priority: ::core::option::Option<i32>,
 }
 /// See `SubmitRuns`.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -5,6 +5,7 @@ use crate::check::Check;
 use crate::names;
 use crate::refusal::{of_missing, of_store};
 use flux_core::chart::{Chart, WorkflowName};
+use flux_core::throttle::PRIORITIES;
 use flux_core::value::Value;
 use flux_engine::{RunOptions, new_run};
 use flux_proto::v1::{NewRun, SubmitRunsRequest, SubmitRunsResponse, SubmittedRun};
@@ -105,6 +106,11 @@ fn one(check: &mut Check, index: usize, run: &NewRun, trace: Option<String>) -> 
             example,
         );
     }
+    let priority = run.priority;
+    if let Some(priority) = priority.filter(|priority| !PRIORITIES.contains(priority)) {
+        let must = "a number from -1000000 to 1000000";
+        check.fault(&field("priority"), &priority.to_string(), must, "5");
+    }
     let given = |text: &String| (!text.is_empty()).then(|| text.clone());
     Wanted {
         workflow,
@@ -113,6 +119,7 @@ fn one(check: &mut Check, index: usize, run: &NewRun, trace: Option<String>) -> 
             request_id: given(id),
             pool: None,
             traceparent: given(&run.traceparent).or(trace),
+            priority,
         },
     }
 }

@@ -31,6 +31,7 @@ async fn everything_that_is_wrong_is_told_at_once_with_an_example() {
             input_json: "{".to_owned(),
             request_id: "x".repeat(201),
             traceparent: "00-1".to_owned(),
+            priority: Some(1_000_001),
         },
         NewRun {
             workflow: "namespaces/a/workflows/b/versions/1.0.0".to_owned(),
@@ -44,7 +45,13 @@ async fn everything_that_is_wrong_is_told_at_once_with_an_example() {
         .unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
     assert_eq!(reason(&refused), "INVALID_FIELD");
-    let wrong = ["workflow", "input_json", "request_id", "traceparent"];
+    let wrong = [
+        "workflow",
+        "input_json",
+        "request_id",
+        "traceparent",
+        "priority",
+    ];
     assert_eq!(
         fields(&refused),
         wrong.map(|field| format!("runs[0].{field}"))
@@ -57,7 +64,7 @@ async fn everything_that_is_wrong_is_told_at_once_with_an_example() {
     );
     assert!(about["example"].starts_with("namespaces/"));
     assert!(
-        refused.message().contains("and 3 more"),
+        refused.message().contains("and 4 more"),
         "{}",
         refused.message()
     );

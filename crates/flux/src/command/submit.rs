@@ -31,6 +31,10 @@ pub struct Args {
     /// The same id again returns the first run instead of starting another
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
+    /// Lower numbers run first, and each is worth a minute of waiting; the definition's own when not given
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+        value_parser = clap::value_parser!(i32).range(-1_000_000..=1_000_000))]
+    priority: Option<i32>,
     /// How many runs to start
     #[arg(
         long,
@@ -55,6 +59,7 @@ pub async fn run(args: Args, config: &Config) -> Result<(), Failure> {
         request_id: args.request_id,
         pool: None,
         traceparent: std::env::var("TRACEPARENT").ok(),
+        priority: args.priority,
     };
     let mut ids = Vec::new();
     let mut left = args.count;

@@ -240,3 +240,18 @@ fn a_recovered_run_gets_the_time_of_its_time_outs_anew() {
     home.text(&["recover", &id]);
     assert_eq!(home.json(&["run", "--resume", &id]), json!("well"));
 }
+
+#[test]
+fn a_priority_can_be_given_with_the_submission() {
+    let home = Home::new();
+    let file = home.definition("urgent", "  - a: { set: { x: 1 } }\n");
+    home.text(&["submit", &file, "--priority", "-3"]);
+    home.text(&["submit", &file]);
+    let listed = home.json(&["list", "-o", "json"]);
+    let priorities: Vec<_> = listed["runs"].as_array().unwrap().iter().collect();
+    let priorities: Vec<_> = priorities.iter().map(|run| &run["priority"]).collect();
+    assert_eq!(priorities, [&json!(10), &json!(-3)], "the newest first");
+    let (code, message) = home.fails(&["submit", &file, "--priority", "1000001"]);
+    assert_eq!(code, Some(2));
+    assert!(message.contains("-1000000..=1000000"), "{message}");
+}
