@@ -168,5 +168,7 @@ impl Client {
         list_throttles(ListThrottlesRequest) -> ListThrottlesResponse;
         /// The engines that were declared dead.
         list_failovers(ListFailoversRequest) -> ListFailoversResponse;
+        /// What became of the branches of an engine that was declared dead.
+        list_takeovers(ListTakeoversRequest) -> ListTakeoversResponse;
     }
 }

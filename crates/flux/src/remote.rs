@@ -173,12 +173,13 @@ impl Runs for Remote {
         answer.failovers.into_iter().map(read::failover).collect()
     }
 
-    async fn takeovers(
-        &self,
-        _from: Incarnation,
-        _limit: u32,
-    ) -> Result<Vec<TakeoverRecord>, Error> {
-        only_in_the_database("what became of each branch")
+    async fn takeovers(&self, from: Incarnation, limit: u32) -> Result<Vec<TakeoverRecord>, Error> {
+        let request = v1::ListTakeoversRequest {
+            parent: format!("engines/{from}"),
+            page_size: i32::try_from(limit.min(1_000)).unwrap_or(1_000),
+        };
+        let answer = self.client.list_takeovers(request).await.map_err(failed)?;
+        answer.takeovers.into_iter().map(read::takeover).collect()
     }
 }
 

@@ -128,6 +128,40 @@ pub struct Failover {
     #[prost(uint64, tag = "9")]
     pub branches: u64,
 }
+/// What became of one branch of an engine that was declared dead.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Takeover {
+    /// `runs/{run}/branches/{branch}`.
+    #[prost(string, tag = "1")]
+    pub branch: ::prost::alloc::string::String,
+    /// The epoch that it was freed with.
+    #[prost(uint64, tag = "2")]
+    pub epoch: u64,
+    /// The commit point that it went back to.
+    #[prost(uint64, tag = "3")]
+    pub commit_no: u64,
+    /// JSON pointer of the node of that commit point.
+    #[prost(string, tag = "4")]
+    pub node: ::prost::alloc::string::String,
+    /// How many engines it had lost since that commit point.
+    #[prost(uint32, tag = "5")]
+    pub lost_engines: u32,
+    /// Whether that was once too often, and it failed.
+    #[prost(bool, tag = "6")]
+    pub poisoned: bool,
+    /// When it was freed.
+    #[prost(message, optional, tag = "7")]
+    pub free_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Name of the engine on which it went on; empty while it has not.
+    #[prost(string, tag = "8")]
+    pub resumed_by: ::prost::alloc::string::String,
+    /// When it went on.
+    #[prost(message, optional, tag = "9")]
+    pub resume_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whether it never will: it ended where it was.
+    #[prost(bool, tag = "10")]
+    pub ended: bool,
+}
 /// What a member is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -830,6 +864,23 @@ pub struct ListFailoversResponse {
     /// The failovers, newest first.
     #[prost(message, repeated, tag = "1")]
     pub failovers: ::prost::alloc::vec::Vec<Failover>,
+}
+/// See `ListTakeovers`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListTakeoversRequest {
+    /// The engine that was declared dead, `engines/{incarnation}`.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// At most so many; 0 means 50, and 1000 is the most.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+}
+/// See `ListTakeovers`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListTakeoversResponse {
+    /// The takeovers, in the order in which the branches were freed.
+    #[prost(message, repeated, tag = "1")]
+    pub takeovers: ::prost::alloc::vec::Vec<Takeover>,
 }
 /// See `SetThrottle`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1540,6 +1591,31 @@ pub mod flux_service_client {
                 .insert(GrpcMethod::new("flux.v1.FluxService", "ListFailovers"));
             self.inner.unary(req, path, codec).await
         }
+        /// What became of the branches of an engine that was declared dead.
+        pub async fn list_takeovers(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListTakeoversRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListTakeoversResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flux.v1.FluxService/ListTakeovers",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("flux.v1.FluxService", "ListTakeovers"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1752,6 +1828,14 @@ pub mod flux_service_server {
             request: tonic::Request<super::ListFailoversRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListFailoversResponse>,
+            tonic::Status,
+        >;
+        /// What became of the branches of an engine that was declared dead.
+        async fn list_takeovers(
+            &self,
+            request: tonic::Request<super::ListTakeoversRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListTakeoversResponse>,
             tonic::Status,
         >;
     }
@@ -2903,6 +2987,51 @@ pub mod flux_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListFailoversSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/flux.v1.FluxService/ListTakeovers" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListTakeoversSvc<T: FluxService>(pub Arc<T>);
+                    impl<
+                        T: FluxService,
+                    > tonic::server::UnaryService<super::ListTakeoversRequest>
+                    for ListTakeoversSvc<T> {
+                        type Response = super::ListTakeoversResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListTakeoversRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as FluxService>::list_takeovers(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListTakeoversSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -6,9 +6,9 @@ use flux_core::balance;
 use flux_core::clock::ClockOffset;
 use flux_core::explain::standing;
 use flux_core::ports::members::Member;
-use flux_core::ports::runs::FailoverRecord;
+use flux_core::ports::runs::{FailoverRecord, Resumed, TakeoverRecord};
 use flux_core::ports::throttles::ThrottleRecord;
-use flux_proto::v1::{Engine, EngineState, Failover, Load, Throttle, ThrottleHolder};
+use flux_proto::v1::{Engine, EngineState, Failover, Load, Takeover, Throttle, ThrottleHolder};
 use std::time::Duration;
 
 /// An engine, and what is known of its load.
@@ -83,5 +83,25 @@ pub(crate) fn failover(record: FailoverRecord) -> Failover {
         convict_time: Some(time(record.at)),
         evidence: record.evidence,
         branches: record.branches,
+    }
+}
+
+/// What became of a branch of an engine that was declared dead.
+pub(crate) fn takeover(record: TakeoverRecord) -> Takeover {
+    let (resumed_by, resume_time) = match &record.resumed {
+        Resumed::By { engine, at } => (engine.clone(), Some(time(*at))),
+        Resumed::NotYet | Resumed::Never => (String::new(), None),
+    };
+    Takeover {
+        branch: names::branch(record.run, record.branch),
+        epoch: record.epoch.get(),
+        commit_no: record.commit_no.get(),
+        node: record.node,
+        lost_engines: record.lost,
+        poisoned: record.poisoned,
+        free_time: Some(time(record.at)),
+        resumed_by,
+        resume_time,
+        ended: record.resumed == Resumed::Never,
     }
 }

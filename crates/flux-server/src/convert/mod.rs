@@ -3,7 +3,7 @@
 mod engine;
 mod run;
 
-pub(crate) use engine::{engine, failover, throttle};
+pub(crate) use engine::{engine, failover, takeover, throttle};
 pub(crate) use run::{branch, commit, of_state, run};
 
 use flux_core::clock::Timestamp;

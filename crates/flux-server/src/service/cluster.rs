@@ -9,7 +9,8 @@ use flux_core::ports::members::MemberState;
 use flux_core::throttle::{Limits, Throttle};
 use flux_proto::v1::{
     DrainEngineRequest, DrainEngineResponse, Engine, ListFailoversRequest, ListFailoversResponse,
-    ListThrottlesResponse, SetThrottleRequest, SetThrottleResponse,
+    ListTakeoversRequest, ListTakeoversResponse, ListThrottlesResponse, SetThrottleRequest,
+    SetThrottleResponse,
 };
 use tonic::{Code, Status};
 
@@ -92,6 +93,22 @@ impl Api {
         let throttles = self.ports.throttles.throttles().await.map_err(of_store)?;
         Ok(ListThrottlesResponse {
             throttles: throttles.into_iter().map(convert::throttle).collect(),
+        })
+    }
+
+    pub(super) async fn takeovers(
+        &self,
+        request: ListTakeoversRequest,
+    ) -> Result<ListTakeoversResponse, Status> {
+        let mut check = Check::default();
+        let engine = check.engine("parent", &request.parent);
+        let length = check.page_size(request.page_size, 50);
+        check.done()?;
+        let engine = engine.unwrap_or_else(|| self.local.incarnation());
+        let takeovers = self.ports.runs.takeovers(engine, length).await;
+        let takeovers = takeovers.map_err(of_store)?.into_iter();
+        Ok(ListTakeoversResponse {
+            takeovers: takeovers.map(convert::takeover).collect(),
         })
     }
 

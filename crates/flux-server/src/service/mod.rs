@@ -246,6 +246,13 @@ impl FluxService for Api {
         self.answer(r, |_| self.throttles()).await
     }
 
+    async fn list_takeovers(
+        &self,
+        r: Request<ListTakeoversRequest>,
+    ) -> Answer<ListTakeoversResponse> {
+        self.answer(r, |message| self.takeovers(message)).await
+    }
+
     async fn list_failovers(
         &self,
         r: Request<ListFailoversRequest>,

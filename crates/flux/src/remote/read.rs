@@ -3,7 +3,7 @@
 use super::*;
 use flux_core::clock::ClockOffset;
 use flux_core::ports::members::MemberState;
-use flux_core::ports::runs::Outcome;
+use flux_core::ports::runs::{Outcome, Resumed};
 use flux_core::ports::throttles::ThrottleRecord;
 use flux_core::throttle::{Limits, Scope, Throttle};
 use std::time::Duration;
@@ -175,6 +175,29 @@ pub fn failover(failover: v1::Failover) -> Result<FailoverRecord, Error> {
         at: time(failover.convict_time),
         evidence: failover.evidence,
         branches: failover.branches,
+    })
+}
+
+pub fn takeover(takeover: v1::Takeover) -> Result<TakeoverRecord, Error> {
+    let run = takeover.branch.split('/').nth(1).unwrap_or_default();
+    let resumed = match (takeover.ended, takeover.resume_time) {
+        (true, _) => Resumed::Never,
+        (false, None) => Resumed::NotYet,
+        (false, at) => Resumed::By {
+            engine: takeover.resumed_by,
+            at: time(at),
+        },
+    };
+    Ok(TakeoverRecord {
+        run: run_id(run)?,
+        branch: BranchId::new(uuid("branch", &takeover.branch)?),
+        epoch: Epoch(takeover.epoch),
+        commit_no: CommitNo(takeover.commit_no),
+        node: takeover.node,
+        lost: takeover.lost_engines,
+        poisoned: takeover.poisoned,
+        at: time(takeover.free_time),
+        resumed,
     })
 }
 

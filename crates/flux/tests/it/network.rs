@@ -147,6 +147,14 @@ fn process_a_client_goes_on_with_another_engine() {
     assert!(client.wait(PATIENCE).success(), "{:?}", client.stderr());
     assert_eq!(client.stdout(), ["\"done\""]);
     assert_eq!(cluster.json(&["list"])["runs"].as_array().unwrap().len(), 1);
+    // What became of the run is told alike by the database and by an engine.
+    let failovers = ["cluster", "failovers", "first"];
+    let told = cluster.json(&failovers);
+    let resumed = &told["failovers"][0]["takeovers"][0];
+    assert_eq!(resumed["resumed"]["engine"], "second", "{told}");
+    let address = address(&second);
+    let by_engine = [&["--engine", address.as_str()], &failovers[..]].concat();
+    assert_eq!(cluster.json(&by_engine), told);
 }
 
 #[test]
