@@ -22,6 +22,11 @@ pub(crate) struct Conn {
     conn: AsyncPgConnection,
     /// What every transaction begins with.
     prologue: Arc<str>,
+    /// Statements without answers that go to the server together with the next one, so that nobody waits
+    /// for them alone. The end of the transaction makes them void.
+    before: String,
+    /// Whether the server knows of the transaction.
+    begun: bool,
     /// How long a transaction may take before the connection is given up.
     deadline: Duration,
     /// The server has told that a commit did not reach its replicas.
@@ -35,22 +40,26 @@ impl Conn {
         Conn {
             conn: connected.conn,
             prologue,
+            before: String::new(),
+            begun: false,
             deadline,
             not_replicated: connected.commit_not_replicated,
             driver: connected.driver,
         }
     }
 
-    /// Begins a transaction.
+    /// Begins a transaction, with its first statement.
+    #[expect(clippy::unused_async, reason = "other databases are told at once")]
     pub(crate) async fn begin(&mut self) -> Result<(), Fail> {
-        let prologue = Arc::clone(&self.prologue);
-        self.batch(&prologue).await
+        self.before = self.prologue.to_string();
+        self.begun = false;
+        Ok(())
     }
 
     /// What the server did after an error, or with a warning that its replicas do not have it, is
     /// not known: then the connection is lost, and the same commit on another one tells.
     pub(crate) async fn commit(&mut self) -> Result<(), Fail> {
-        self.batch("COMMIT").await.map_err(in_doubt)?;
+        self.end("COMMIT").await?;
         match self.not_replicated.swap(false, Ordering::AcqRel) {
             true => Err(Fail::Lost(
                 "the commit was not confirmed by the synchronous standby".to_owned(),
@@ -60,7 +69,16 @@ impl Conn {
     }
 
     pub(crate) async fn roll_back(&mut self) -> Result<(), Fail> {
-        self.batch("ROLLBACK").await.map_err(in_doubt)
+        self.end("ROLLBACK").await
+    }
+
+    async fn end(&mut self, text: &str) -> Result<(), Fail> {
+        self.before.clear();
+        if !std::mem::take(&mut self.begun) {
+            return Ok(());
+        }
+        let ended = self.conn.batch_execute(text).await;
+        ended.map_err(|error| in_doubt(failed(error)))
     }
 
     /// Runs a query that only reads.
@@ -99,7 +117,15 @@ impl Conn {
 
     /// Statements without values and rows.
     pub(super) async fn batch(&mut self, text: &str) -> Result<(), Fail> {
-        self.conn.batch_execute(text).await.map_err(failed)
+        let before = self.before_next();
+        let all = format!("{before}{text}");
+        self.conn.batch_execute(&all).await.map_err(failed)
+    }
+
+    /// What is to be sent before the next statement, from now on as good as sent.
+    fn before_next(&mut self) -> String {
+        self.begun = true;
+        std::mem::take(&mut self.before)
     }
 
     /// Runs a statement that joins arrays with each other. Their lengths are not known when it is planned,
@@ -108,9 +134,9 @@ impl Conn {
         &mut self,
         statement: impl AsyncFnOnce(&mut Conn) -> Result<T, Fail>,
     ) -> Result<T, Fail> {
-        self.batch("SET LOCAL enable_nestloop = off").await?;
+        self.before += "SET LOCAL enable_nestloop = off; ";
         let found = statement(self).await?;
-        self.batch("SET LOCAL enable_nestloop = on").await?;
+        self.before += "SET LOCAL enable_nestloop = on; ";
         Ok(found)
     }
 }
@@ -147,9 +173,9 @@ impl Wire for Pg {
 
 impl Execute for Conn {
     async fn execute(&mut self, sql: Sql<'_>) -> Result<usize, Fail> {
-        RunQueryDsl::execute(sql, &mut self.conn)
-            .await
-            .map_err(failed)
+        let before = self.before_next();
+        let conn = &self.conn;
+        after(conn, &before, RunQueryDsl::execute(sql, &mut &*conn)).await
     }
 }
 
@@ -157,11 +183,26 @@ impl<ST, Row> Load<ST, Row> for Conn
 where
     ST: 'static,
     Row: Send,
-    for<'a> Rows<'a, ST>: LoadQuery<'a, AsyncPgConnection, Row>,
+    for<'a, 'c> Rows<'a, ST>: LoadQuery<'a, &'c AsyncPgConnection, Row>,
 {
     async fn load(&mut self, rows: Rows<'_, ST>) -> Result<Vec<Row>, Fail> {
-        RunQueryDsl::load(rows, &mut self.conn)
-            .await
-            .map_err(failed)
+        let before = self.before_next();
+        let conn = &self.conn;
+        after(conn, &before, RunQueryDsl::load(rows, &mut &*conn)).await
     }
+}
+
+/// Sends `before` and then the statement, without waiting in between. Where the first fails, the server
+/// refuses the second, because the transaction has failed.
+async fn after<T>(
+    mut conn: &AsyncPgConnection,
+    before: &str,
+    statement: impl Future<Output = QueryResult<T>>,
+) -> Result<T, Fail> {
+    if before.is_empty() {
+        return statement.await.map_err(failed);
+    }
+    let (sent, answer) = tokio::join!(biased; conn.batch_execute(before), statement);
+    sent.map_err(failed)?;
+    answer.map_err(failed)
 }

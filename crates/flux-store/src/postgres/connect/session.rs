@@ -65,7 +65,7 @@ impl Session {
         text.push_str(" SET LOCAL jit = off;");
         text.push_str(
             " SELECT pg_catalog.set_config('synchronous_commit', 'on', true) \
-             WHERE pg_catalog.current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')",
+             WHERE pg_catalog.current_setting('synchronous_commit') NOT IN ('on', 'remote_apply'); ",
         );
         text
     }
