@@ -5,6 +5,7 @@
 
 mod clocks;
 mod conformance;
+mod crowd;
 mod database;
 mod freeze;
 mod hostile;
