@@ -11,6 +11,7 @@ mod freeze;
 mod hostile;
 mod joins;
 mod kill;
+mod peers;
 mod places;
 mod poison;
 mod restart;
