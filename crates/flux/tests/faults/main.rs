@@ -15,6 +15,7 @@ mod peers;
 mod places;
 mod poison;
 mod restart;
+mod starved;
 mod throttles;
 mod watching;
 mod windows;
