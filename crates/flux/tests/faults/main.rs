@@ -5,14 +5,17 @@
 
 mod clocks;
 mod conformance;
+mod crowd;
 mod database;
 mod freeze;
 mod hostile;
 mod joins;
 mod kill;
+mod peers;
 mod places;
 mod poison;
 mod restart;
+mod starved;
 mod throttles;
 mod watching;
 mod windows;

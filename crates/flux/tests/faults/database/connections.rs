@@ -1,9 +1,9 @@
-//! Too few connections, and too many engines.
+//! Too few connections.
 
 use super::{World, none_stepped_down, pass};
-use crate::{PATIENCE, Store};
-use flux_testkit::postgres::{Server, available};
-use flux_testkit::{Flux, shell_task, wait_until};
+use crate::PATIENCE;
+use flux_testkit::postgres::Server;
+use flux_testkit::{shell_task, wait_until};
 use std::time::Duration;
 
 /// However many branches an engine works on, it needs a handful of connections.
@@ -77,60 +77,4 @@ fn process_1c40_all_connections_taken_by_others() {
     second.wait_for_line("ready", PATIENCE);
     world.ends_well().nobody_was_convicted().nothing_ran_again();
     none_stepped_down(&[first, second]);
-}
-
-/// Starts engines at the same time.
-fn start(cluster: &flux_testkit::Cluster, count: usize) -> Vec<Flux> {
-    (0..count)
-        .map(|n| {
-            cluster
-                .engine(&format!("e{n}"))
-                .env("FLUX_CONCURRENCY_LEVEL", "1")
-                .env("FLUX_POLL_INTERVAL", "+5s")
-                .spawn()
-        })
-        .collect()
-}
-
-#[test]
-fn process_1b31_of_engines_that_race_for_the_last_places_just_enough_get_one() {
-    if !available() {
-        return;
-    }
-    // Long enough for forty processes on a small machine.
-    let cluster = Store::Server.cluster("+30s");
-    let members = start(&cluster, 33);
-    for member in &members {
-        member.wait_for_line("ready", PATIENCE * 2);
-    }
-    let mut racing = start(&cluster, 4);
-    let mut refused = 0;
-    wait_until("each has a place or is refused", PATIENCE * 2, || {
-        refused = racing
-            .iter_mut()
-            .filter_map(|e| (!e.runs()).then_some(()))
-            .count();
-        let joined = racing.iter().filter(|e| !e.stdout().is_empty()).count();
-        refused + joined == 4
-    });
-    assert_eq!(refused, 2, "two of four");
-    for engine in racing
-        .iter_mut()
-        .filter(|engine| !engine.stdout().is_empty())
-    {
-        assert!(engine.runs());
-    }
-    for engine in racing
-        .iter_mut()
-        .filter(|engine| engine.stdout().is_empty())
-    {
-        assert_eq!(engine.wait(PATIENCE).code(), Some(75));
-        let text = engine.stderr().join("\n");
-        assert!(text.contains("has 35 engines"), "{text}");
-    }
-    assert_eq!(cluster.members().len(), 35);
-    for run in cluster.submit("work", &shell_task("x", "true"), 10) {
-        cluster.wait_for_state(&run, "completed");
-    }
-    assert_eq!(cluster.failovers(), [] as [serde_json::Value; 0]);
 }

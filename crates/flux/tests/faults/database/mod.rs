@@ -4,6 +4,7 @@
 mod clocks;
 mod commits;
 mod connections;
+mod disk;
 mod network;
 mod outage;
 mod refusals;
