@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::process::{self, cargo, works};
-use crate::{Outcome, test, tidy};
+use crate::{Outcome, interfaces, test, tidy};
 
 /// A stage's name and what it does.
 type Stage = (&'static str, fn(&Path) -> Outcome);
@@ -15,6 +15,7 @@ type Stage = (&'static str, fn(&Path) -> Outcome);
 const STAGES: &[Stage] = &[
     ("formatting", formatting),
     ("tidy", tidy::run),
+    ("interfaces", interfaces::run),
     ("supply chain", supply_chain),
     ("lints", lints),
     ("documentation", documentation),

@@ -1,11 +1,12 @@
 //! The house-keeping of this repository: `cargo xtask test`, `cargo xtask ci`, `cargo xtask tidy`,
-//! `cargo xtask model`.
+//! `cargo xtask interfaces`, `cargo xtask model`.
 //!
 //! ```text
 //!   main -> ci ----> process (one cargo command, timed)
 //!            |  \--> tidy    (rules no compiler checks)
+//!            |  \--> interfaces (gRPC: its style, and whether it still suits older clients)
 //!            v
-//!           test ---> needs     (what the tests want from the machine)
+//!           test ---> needs     (what the tests want from the machine) -> python (what is from PyPI)
 //!               \---> database  (the server that they share)
 //!   main -> model            (one test binary of flux-core, for longer than in `test`)
 //! ```
@@ -17,9 +18,11 @@
 
 pub mod ci;
 pub mod database;
+pub mod interfaces;
 pub mod model;
 pub mod needs;
 pub mod process;
+pub mod python;
 pub mod test;
 pub mod tidy;
 

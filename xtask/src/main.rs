@@ -7,7 +7,7 @@
 
 use std::process::ExitCode;
 
-use xtask::{Outcome, ci, model, test, tidy, workspace_root};
+use xtask::{Outcome, ci, interfaces, model, test, tidy, workspace_root};
 
 const USAGE: &str = "\
 Usage: cargo xtask <command>
@@ -16,8 +16,11 @@ Usage: cargo xtask <command>
                  ARGS go to the test runner (a name filter, for example) and leave
                  the documentation tests out
   tidy           check the rules that no compiler checks: crate dependencies, file sizes, ...
+  interfaces     check the gRPC interfaces: their style, and that clients of the last release
+                 go on working; with FLUX_ACCEPT_INTERFACE=1, promise them as they are now
   model          check the model of the ownership protocol in full, and print a table
-  ci             what continuous integration runs: formatting, tidy, licences, lints, docs, tests
+  ci             what continuous integration runs: formatting, tidy, interfaces, licences,
+                 lints, docs, tests
   help           print this text";
 
 fn main() -> ExitCode {
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
     match (command.as_str(), rest) {
         ("test", filters) => exit(test::run(&workspace_root(), &test::Options::local(filters))),
         ("tidy", []) => exit(tidy::run(&workspace_root())),
+        ("interfaces", []) => exit(interfaces::run(&workspace_root())),
         ("model", []) => exit(model::run(&workspace_root())),
         ("ci", []) => exit(ci::run(&workspace_root())),
         ("help" | "-h" | "--help", _) => {

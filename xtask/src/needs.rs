@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::process::Command;
 
-use crate::Outcome;
+use crate::interfaces::BUF;
 use crate::process::{self, works};
+use crate::{Outcome, python};
 
 /// One thing outside the repository that the tests use.
 pub struct Need {
@@ -29,7 +30,18 @@ pub enum Otherwise {
     GoOn(&'static str),
     /// These Debian packages are installed where we may; without them, as the text says.
     Try(&'static [&'static str], &'static str),
+    /// This gets it from PyPI; without it, as the text says.
+    Fetch(fn() -> Outcome, &'static str),
 }
+
+/// A Python that makes virtual environments.
+pub const PYTHON: Need = Need {
+    name: "Python with venv",
+    purpose: "gets from PyPI what Debian does not have",
+    hint: "apt-get install python3-venv",
+    present: python::makes_environments,
+    otherwise: Otherwise::Try(&["python3-venv"], "nothing is fetched from PyPI"),
+};
 
 /// Everything the tests of today use. SQLite is bundled and compiled from source.
 pub const NEEDS: &[Need] = &[
@@ -61,6 +73,8 @@ pub const NEEDS: &[Need] = &[
         present: flux_testkit_postgres::faketime_installed,
         otherwise: Otherwise::Try(&["libfaketime"], "the tests of wrong clocks are skipped"),
     },
+    PYTHON,
+    BUF,
 ];
 
 /// Checks every need, says what it found, and installs what it can.
@@ -77,6 +91,12 @@ pub fn meet(needs: &[Need]) -> Outcome {
             Otherwise::GoOn(how) => go_on(need, how),
             Otherwise::Try(packages, how) => {
                 if install(need, packages).is_err() {
+                    go_on(need, how);
+                }
+            }
+            Otherwise::Fetch(get, how) => {
+                println!("needs {}: not found, fetching it from PyPI", need.name);
+                if get().is_err() || !(need.present)() {
                     go_on(need, how);
                 }
             }
@@ -162,6 +182,9 @@ mod tests {
     fn a_dispensable_need_does_not_fail() {
         assert_eq!(meet(&[missing(Otherwise::GoOn("stars do"))]), Ok(()));
         assert_eq!(meet(&[missing(Otherwise::Try(&[], "stars do"))]), Ok(()));
+        let offline = || Err("there is no network".to_owned());
+        let fetch = Otherwise::Fetch(offline, "stars do");
+        assert_eq!(meet(&[missing(fetch)]), Ok(()));
     }
 
     #[test]
