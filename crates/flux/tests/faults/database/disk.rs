@@ -113,7 +113,11 @@ fn process_1c46_a_full_disk_of_the_tables_delays_work_and_nothing_else() {
     world
         .server
         .psql(&format!("alter database {name} set tablespace small"));
-    let engines = [world.cluster.start("one"), world.cluster.start("two")];
+    // Each has room for half of the work, so that both have some.
+    let engines = ["one", "two"].map(|name| {
+        let engine = world.cluster.engine(name);
+        engine.env("FLUX_CONCURRENCY_LEVEL", "4").spawn()
+    });
     world.busy(8, 12, 0.3);
     let since = now();
     disk.fill();
