@@ -47,6 +47,7 @@ keys! {
     "drain_timeout", "+30s", "how long a clean stop lets actions go on";
     "port", "7520", "port for clients; 0 is any free one";
     "listen_address", "127.0.0.1", "IP address on which the engine listens for clients; others than local ones need a certificate and a token";
+    "advertised_address", "", "where other engines reach this one, such as http://10.0.0.7:7520; where it listens when empty";
     "tls_cert_file", "", "PEM file of the engine's certificate and those between it and its authority; no TLS when empty";
     "tls_key_file", "", "PEM file of the certificate's private key";
     "client_token", "", "what clients must send as `authorization: Bearer TOKEN`, at least 16 characters; a secret";

@@ -51,7 +51,10 @@ pub fn url(bound: &Bound) -> String {
 
 /// Where others reach this engine. An address like `127.0.0.1` is of use on the same machine only, which
 /// the others find out by its name.
-pub fn advertised(bound: &Bound) -> String {
+pub fn advertised(config: &Config, bound: &Bound) -> String {
+    if let Some(given) = &config.listening.advertised {
+        return given.clone();
+    }
     let address = bound.local_addr();
     if !address.ip().is_unspecified() {
         return url(bound);

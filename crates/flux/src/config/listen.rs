@@ -5,6 +5,7 @@ use crate::exit::{CONFIG, Failure};
 use flux_server::{Listen, Locked, Tls, locks};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use tonic::transport::Uri;
 
 /// Where to listen; the files are read when an engine starts.
 #[derive(Clone)]
@@ -13,6 +14,8 @@ pub struct Listening {
     pub address: SocketAddr,
     /// Whether the port is one that somebody asked for.
     pub is_port_given: bool,
+    /// Where other engines reach this one, when that is not where it listens.
+    pub advertised: Option<String>,
     /// Files of the certificate and its key.
     tls: Option<(PathBuf, PathBuf)>,
     token: Option<String>,
@@ -46,6 +49,24 @@ fn text(key: &str, file: &Path) -> Result<String, Failure> {
 }
 
 impl Reader<'_> {
+    fn advertised(&mut self) -> Option<String> {
+        let text = self.text("advertised_address").to_owned();
+        if text.is_empty() {
+            return None;
+        }
+        let is_address = text.parse::<Uri>().is_ok_and(|uri| {
+            let scheme = uri.scheme_str();
+            (scheme == Some("http") || scheme == Some("https"))
+                && uri.port_u16().is_some()
+                && matches!(uri.path(), "" | "/")
+        });
+        if !is_address {
+            let must = "must be a URL with a port and no path";
+            self.fault("advertised_address", must, "http://10.0.0.7:7520");
+        }
+        Some(text)
+    }
+
     pub(super) fn listening(&mut self) -> Listening {
         let port = self.number("port", 0, u64::from(u16::MAX), "7520") as u16;
         let ip: Option<IpAddr> = self.text("listen_address").parse().ok();
@@ -77,6 +98,7 @@ impl Reader<'_> {
         let given = self.given.get("port");
         Listening {
             address,
+            advertised: self.advertised(),
             is_port_given: given.is_some_and(|setting| setting.source != "default"),
             tls,
             token,

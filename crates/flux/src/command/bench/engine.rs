@@ -158,7 +158,7 @@ impl Node {
         let mut served = None;
         if let Some(network) = wiring::network(&config, &*store).await? {
             let bound = serving::bind(&config).await?;
-            config.engine.address = Some(serving::advertised(&bound));
+            config.engine.address = Some(serving::advertised(&config, &bound));
             peers = Arc::new(network.clone());
             served = Some((bound, network));
         }
