@@ -1,11 +1,12 @@
 //! What the tests want from the machine, each with a hint, and how to get it where we can.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::Command;
 
 use crate::interfaces::BUF;
 use crate::process::{self, works};
-use crate::{Outcome, python};
+use crate::{Outcome, python, workspace_root};
 
 /// One thing outside the repository that the tests use.
 pub struct Need {
@@ -75,6 +76,30 @@ pub const NEEDS: &[Need] = &[
     },
     PYTHON,
     BUF,
+    Need {
+        name: "gRPC for Python",
+        purpose: "runs the client example in Python",
+        hint: "pip install -r examples/clients/python/requirements.txt",
+        present: grpc_for_python,
+        otherwise: Otherwise::Fetch(fetch_grpc_for_python, "this example is not run"),
+    },
+    Need {
+        name: "gRPC for Go",
+        purpose: "builds the client example in Go",
+        hint: "see examples/clients/go/README.md",
+        present: grpc_for_go,
+        otherwise: Otherwise::Try(
+            &[
+                "golang-go",
+                "golang-google-grpc-dev",
+                "golang-google-protobuf-dev",
+                "protobuf-compiler",
+                "protoc-gen-go",
+                "protoc-gen-go-grpc",
+            ],
+            "this example is not run",
+        ),
+    },
 ];
 
 /// Checks every need, says what it found, and installs what it can.
@@ -123,6 +148,31 @@ fn c_compiler() -> bool {
         std::env::var_os("CC").unwrap_or_else(|| OsString::from("cc")),
         &["--version"],
     )
+}
+
+fn grpc_for_python() -> bool {
+    let modules = "import grpc_reflection, grpc_status, grpc_tools";
+    works(python::program("python"), &["-c", modules])
+}
+
+fn fetch_grpc_for_python() -> Outcome {
+    let packages = workspace_root().join("examples/clients/python/requirements.txt");
+    let packages = packages
+        .to_str()
+        .ok_or("the path of the checkout is no text")?;
+    python::install(&["--requirement", packages])
+}
+
+fn grpc_for_go() -> bool {
+    let tools = [
+        "go version",
+        "protoc --version",
+        "protoc-gen-go --version",
+        "protoc-gen-go-grpc --version",
+    ];
+    let tools = tools.iter().all(|tool| works("sh", &["-c", tool]));
+    let packages = Path::new("/usr/share/gocode/src/google.golang.org");
+    tools && packages.join("grpc").is_dir() && packages.join("protobuf").is_dir()
 }
 
 fn install(need: &Need, packages: &[&str]) -> Outcome {
