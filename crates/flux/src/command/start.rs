@@ -49,7 +49,9 @@ pub async fn run(args: &Args, config: Config) -> Result<(), Failure> {
         () = stop.wanted() => return Err(Failure::new(INTERRUPTED, "stopped before it had joined")),
     };
     let mut settings = config.engine.clone();
-    settings.address = network.as_ref().map(|_| serving::advertised(&config, &bound));
+    settings.address = network
+        .as_ref()
+        .map(|_| serving::advertised(&config, &bound));
     let peers: Arc<dyn Peers> = match &network {
         Some(network) => Arc::new(network.clone()),
         None => Arc::new(Alone),

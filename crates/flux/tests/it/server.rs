@@ -129,6 +129,19 @@ fn an_open_address_without_locks_is_a_configuration_error_and_the_token_is_never
     }
     let (code, message) = check(&[open, ("FLUX_INSECURE", "true")], &["config", "check"]);
     assert_eq!(code, Some(0), "{message}");
+    for (address, expected) in [
+        ("10.0.0.7:7520", 78),
+        ("http://10.0.0.7", 78),
+        ("http://proxy:7520", 0),
+    ] {
+        let advertised = ("FLUX_ADVERTISED_ADDRESS", address);
+        let (code, message) = check(&[advertised], &["config", "check"]);
+        assert_eq!(code, Some(expected), "{message}");
+        assert!(
+            code == Some(0) || message.contains("http://10.0.0.7:7520"),
+            "{message}"
+        );
+    }
     let short = "tooshort-secret";
     let (code, message) = check(&[("FLUX_CLIENT_TOKEN", short)], &["config", "check"]);
     assert_eq!(code, Some(78), "{message}");
