@@ -113,6 +113,7 @@ impl Members for Memory {
             concurrency: m.concurrency,
             address: m.address,
             running: 0,
+            heard: None,
         });
         Ok(Joined::Yes)
     }

@@ -29,6 +29,7 @@ fn engine(name: &str, number: u128) -> Member {
         concurrency: 10,
         address: None,
         running: 3,
+        heard: None,
     }
 }
 

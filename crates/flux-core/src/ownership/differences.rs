@@ -75,6 +75,7 @@ mod tests {
             concurrency: 1,
             address: None,
             running: 0,
+            heard: None,
         }
     }
 

@@ -54,6 +54,9 @@ pub struct Member {
     pub address: Option<String>,
     /// How many branches it owns.
     pub running: u64,
+    /// How long ago the engine that tells of it has heard of its load over the network; `None` when it has
+    /// not, or when the database tells: to show, never to judge by.
+    pub heard: Option<Duration>,
 }
 
 /// What an engine says about itself when it joins.

@@ -259,6 +259,7 @@ impl Database {
                 concurrency: 0,
                 address: None,
                 running: u64::from(running(row)),
+                heard: None,
             })
             .collect()
     }

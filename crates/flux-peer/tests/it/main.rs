@@ -101,6 +101,7 @@ fn member(peer: &Peer, address: Option<String>) -> Member {
         concurrency: 10,
         address,
         running: 0,
+        heard: None,
     }
 }
 

@@ -39,6 +39,7 @@ impl State {
             concurrency: new.concurrency,
             address: new.address.clone(),
             running: 0,
+            heard: None,
         };
         self.members.insert(new.incarnation, member);
         Joined::Yes

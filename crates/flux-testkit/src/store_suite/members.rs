@@ -41,6 +41,7 @@ pub async fn a_member_joins(ports: Ports) {
         concurrency: new.concurrency,
         address: new.address.clone(),
         running: 0,
+        heard: None,
     };
     assert_eq!(ports.timeless_members().await, [expected]);
 }

@@ -284,5 +284,6 @@ pub fn member(engine: v1::Engine) -> Result<Member, Error> {
         concurrency: engine.concurrency_level,
         address: given(engine.address),
         running: engine.running,
+        heard: engine.load.map(|load| duration(load.age.as_ref())),
     })
 }

@@ -56,6 +56,19 @@ async fn process_work_is_spread_evenly_and_a_joining_engine_gets_its_share() {
     let addresses = [address(&engines[0]), address(&engines[1])];
     until_heard(&addresses[0], 2).await;
     until_heard(&addresses[1], 2).await;
+    let heard = |args: &[&str]| {
+        let status = cluster.json(args);
+        let engines = status["engines"].as_array().unwrap().iter();
+        engines
+            .filter(|engine| engine["heard_age_s"].is_number())
+            .count()
+    };
+    assert_eq!(heard(&["--engine", &addresses[0], "cluster", "status"]), 2);
+    assert_eq!(
+        heard(&["cluster", "status"]),
+        0,
+        "the database does not know"
+    );
     let work = shell_task("work", "sleep 30");
     cluster.submit("first", &work, 20);
     let counts = running(&cluster, 20);

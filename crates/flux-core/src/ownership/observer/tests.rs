@@ -31,6 +31,7 @@ pub(super) fn member(number: u128, heartbeat_seq: u64) -> Member {
         concurrency: 10,
         address: None,
         running: 1,
+        heard: None,
     }
 }
 

@@ -216,6 +216,7 @@ fn member(
         concurrency: at.small("concurrency", concurrency)?,
         address: Some(address).filter(|address| !address.is_empty()),
         running: at.count("running", running)?,
+        heard: None,
     })
 }
 

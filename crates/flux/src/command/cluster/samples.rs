@@ -35,6 +35,7 @@ pub fn engine(name: &str, number: u128) -> Member {
         concurrency: 10,
         address: None,
         running: 3,
+        heard: None,
     }
 }
 

@@ -36,6 +36,7 @@ fn json(member: &Member) -> Value {
         "window_s": member.window.as_secs_f64(),
         "clock_offset_s": member.clock_offset.as_secs_f64(),
         "running": member.running,
+        "heard_age_s": member.heard.map(|age| age.as_secs_f64()),
         "concurrency": member.concurrency,
         "labels": member.pool.as_deref().filter(|pool| !is_private(Some(pool))),
         "host": member.host,
@@ -45,11 +46,14 @@ fn json(member: &Member) -> Value {
     })
 }
 
-/// The engines as rows. Clocks have a column when one of them is wrong.
+/// The engines as rows. Clocks have a column when one of them is wrong; so has the network when an engine
+/// tells, which knows whom it hears.
 pub fn table(members: &[Member]) -> String {
     let clocks = !wrong_clocks(members).is_empty();
     let mut header = vec!["engine", "state", "heartbeat", "window", "running"];
     header.extend(clocks.then_some("clock"));
+    let network = members.iter().any(|member| member.heard.is_some());
+    header.extend(network.then_some("network"));
     header.push("host/pid");
     let row = |member: &Member| {
         let mut row = vec![
@@ -62,6 +66,11 @@ pub fn table(members: &[Member]) -> String {
         row.extend(clocks.then(|| match member.clock_offset {
             offset if offset.is_notable() => offset.to_string(),
             _ => String::new(),
+        }));
+        row.extend(network.then(|| match (&member.address, member.heard) {
+            (None, _) => "off".to_owned(),
+            (Some(_), Some(_)) => "heard".to_owned(),
+            (Some(_), None) => "not heard".to_owned(),
         }));
         row.push(format!("{}/{}", member.host, member.pid));
         row
@@ -107,6 +116,30 @@ mod tests {
                 "ENGINE  STATE  HEARTBEAT  WINDOW  RUNNING  CLOCK      HOST/PID",
                 "ada     alive  1.0 s      30 s    3/10                host/4711",
                 "brian   alive  1.0 s      30 s    3/10     +3600.0 s  host/4711",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_engine_tells_whom_it_hears() {
+        let heard = |name, number, address: Option<&str>, heard| Member {
+            address: address.map(str::to_owned),
+            heard,
+            ..engine(name, number)
+        };
+        let (here, now) = (Some("http://10.0.0.7:7520"), Some(Duration::ZERO));
+        let members = [
+            heard("ada", 1, here, now),
+            heard("brian", 2, here, None),
+            heard("chris", 3, None, None),
+        ];
+        assert_eq!(
+            lines(&members),
+            [
+                "ENGINE  STATE  HEARTBEAT  WINDOW  RUNNING  NETWORK    HOST/PID",
+                "ada     alive  1.0 s      30 s    3/10     heard      host/4711",
+                "brian   alive  1.0 s      30 s    3/10     not heard  host/4711",
+                "chris   alive  1.0 s      30 s    3/10     off        host/4711",
             ]
         );
     }
