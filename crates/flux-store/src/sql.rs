@@ -21,6 +21,44 @@ macro_rules! urgency {
 }
 pub(crate) use urgency;
 
+/// How many throttles hold a run. A count, which no planner turns into a join of all runs.
+macro_rules! throttles_of {
+    ($run:literal) => {
+        concat!(
+            "(SELECT count(*) FROM run JOIN throttle ON throttle.namespace = run.namespace \
+                AND throttle.name IN ('', run.name) WHERE run.id = ",
+            $run,
+            ")"
+        )
+    };
+}
+pub(crate) use throttles_of;
+
+/// The most urgent ready branches of a queue get an owner, while that one is alive; none that has lost
+/// too many engines, if the owner has one of that kind already. `$first` and `$last` stand around the
+/// choice of branches.
+/// Values: owner, now, pool, those of the queue, too many, owner, too many, limit, owner.
+macro_rules! claim {
+    ($first:literal, $last:literal, $queue:expr) => {
+        concat!(
+            "UPDATE branch SET state = 1, owner = ?, epoch = epoch + 1, updated_at = ? WHERE ",
+            $first,
+            " SELECT id FROM branch WHERE pool = ? AND state = 0 AND ",
+            $queue,
+            " AND (lost < ? OR NOT EXISTS ( \
+                    SELECT 1 FROM branch AS mine WHERE mine.owner = ? AND mine.lost >= ?)) \
+                ORDER BY ",
+            $crate::sql::urgency!(),
+            " LIMIT ?",
+            $last,
+            " AND EXISTS (SELECT 1 FROM member WHERE incarnation = ? AND state = 0) \
+            RETURNING id, run_id, epoch, commit_no, lost, memory, signals_after, join_ok, pool, ",
+            $crate::sql::urgency!()
+        )
+    };
+}
+pub(crate) use claim;
+
 /// A statement with its values.
 pub(crate) struct Sql<'a> {
     text: Cow<'static, str>,

@@ -11,24 +11,13 @@ pub(crate) const PROMOTE_DUE: &str = "\
         WHERE pool = ? AND state = 2 AND due_at IS NOT NULL AND due_at <= ? \
         ORDER BY due_at LIMIT ? FOR NO KEY UPDATE SKIP LOCKED)) AND state = 2";
 
-/// The most urgent ready branches of a queue get an owner, while that one is alive; none that has lost
-/// too many engines, if the owner has one of that kind already.
-/// Values: owner, now, pool, those of the queue, too many, owner, too many, limit, owner.
+/// See [`crate::sql::claim`].
 macro_rules! claim {
     ($queue:expr) => {
-        concat!(
-            "UPDATE branch SET state = 1, owner = ?, epoch = epoch + 1, updated_at = ? \
-            WHERE id = ANY(ARRAY( \
-                SELECT id FROM branch WHERE pool = ? AND state = 0 AND ",
-            $queue,
-            " AND (lost < ? OR NOT EXISTS ( \
-                    SELECT 1 FROM branch AS mine WHERE mine.owner = ? AND mine.lost >= ?)) \
-                ORDER BY ",
-            crate::sql::urgency!(),
-            " LIMIT ? FOR NO KEY UPDATE SKIP LOCKED)) AND state = 0 \
-            AND EXISTS (SELECT 1 FROM member WHERE incarnation = ? AND state = 0) \
-            RETURNING id, run_id, epoch, commit_no, lost, memory, signals_after, join_ok, pool, ",
-            crate::sql::urgency!()
+        crate::sql::claim!(
+            "id = ANY(ARRAY(",
+            " FOR NO KEY UPDATE SKIP LOCKED)) AND state = 0",
+            $queue
         )
     };
 }
@@ -36,22 +25,10 @@ macro_rules! claim {
 /// From the common queue, where nothing is throttled.
 pub(crate) const CLAIM_READY: &str = claim!("lane IS NULL");
 
-/// How many throttles hold a run. A count, which no planner turns into a join of all runs.
-macro_rules! throttles_of {
-    ($run:literal) => {
-        concat!(
-            "(SELECT count(*) FROM run JOIN throttle ON throttle.namespace = run.namespace \
-                AND throttle.name IN ('', run.name) WHERE run.id = ",
-            $run,
-            ")"
-        )
-    };
-}
-
 /// From the common queue, past what is throttled.
 pub(crate) const CLAIM_FREE: &str = claim!(concat!(
     "lane IS NULL AND 0 = ",
-    throttles_of!("branch.run_id")
+    crate::sql::throttles_of!("branch.run_id")
 ));
 
 /// From a lane. Value of the queue: lane.
@@ -68,7 +45,7 @@ pub(crate) const DIVERT: &str = concat!(
     crate::sql::urgency!(),
     " LIMIT ? FOR NO KEY UPDATE SKIP LOCKED) AS head \
         WHERE 0 < ",
-    throttles_of!("head.run_id"),
+    crate::sql::throttles_of!("head.run_id"),
     ")) AND state = 0"
 );
 
