@@ -20,7 +20,7 @@ mod tests;
 pub const AGEING: Duration = Duration::from_secs(60);
 
 /// The numbers that a priority may be.
-pub const PRIORITIES: RangeInclusive<i32> = -1_000_000..=1_000_000;
+pub const PRIORITIES: RangeInclusive<i64> = -1_000_000..=1_000_000;
 
 /// What ready branches are sorted by, the smallest first: the due time, later by [`AGEING`] for each
 /// number of priority. In microseconds.

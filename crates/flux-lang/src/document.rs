@@ -210,11 +210,9 @@ impl<'s> Cx<'s> {
             let choices = [("every-action", true), ("marked", false)];
             self.every_action = self.choice(node, "`breaks`", &choices).unwrap_or(true);
         }
-        let (least, most) = (*PRIORITIES.start(), *PRIORITIES.end());
-        let priorities = i64::from(least)..=i64::from(most);
         flux.priority = fields
             .get("priority")
-            .and_then(|node| self.integer(node, "`priority`", priorities))
+            .and_then(|node| self.integer(node, "`priority`", PRIORITIES))
             .and_then(|priority| i32::try_from(priority).ok())
             .unwrap_or(PRIORITY);
         if let Some(node) = fields.get("requires") {

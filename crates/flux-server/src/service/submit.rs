@@ -107,7 +107,8 @@ fn one(check: &mut Check, index: usize, run: &NewRun, trace: Option<String>) -> 
         );
     }
     let priority = run.priority;
-    if let Some(priority) = priority.filter(|priority| !PRIORITIES.contains(priority)) {
+    if let Some(priority) = priority.filter(|priority| !PRIORITIES.contains(&i64::from(*priority)))
+    {
         let must = "a number from -1000000 to 1000000";
         check.fault(&field("priority"), &priority.to_string(), must, "5");
     }

@@ -9,6 +9,7 @@ use flux_core::chart::{Chart, Compiler, WorkflowName};
 use flux_core::clock::Clock;
 use flux_core::ids::RunId;
 use flux_core::ports::runs::{NewRun, Outcome, RunRecord};
+use flux_core::throttle::PRIORITIES;
 use flux_engine::{RunOptions, deploy, new_run};
 use flux_failover::SystemClock;
 use flux_store::Store;
@@ -33,7 +34,7 @@ pub struct Args {
     request_id: Option<String>,
     /// Lower numbers run first, and each is worth a minute of waiting; the definition's own when not given
     #[arg(long, value_name = "N", allow_negative_numbers = true,
-        value_parser = clap::value_parser!(i32).range(-1_000_000..=1_000_000))]
+        value_parser = clap::value_parser!(i32).range(PRIORITIES))]
     priority: Option<i32>,
     /// How many runs to start
     #[arg(
