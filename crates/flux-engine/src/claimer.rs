@@ -7,7 +7,7 @@ use crate::shop::Shop;
 use crate::watch::{Knowledge, give_back_strays};
 use crate::worker::Worker;
 use flux_core::balance::{Balancer, Load, Share};
-use flux_core::clock::{BootTime, Timestamp};
+use flux_core::clock::BootTime;
 use flux_core::ids::Incarnation;
 use flux_core::ports::Error;
 use flux_core::ports::branches::{ClaimRequest, Claims, Ready};
@@ -25,6 +25,20 @@ const BATCH: usize = 1_000;
 /// How far ready branches are counted, to share them with other engines.
 const LOOK: u32 = 1_000;
 
+/// How soon to try again what could not be done.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// When a slot may be free that another engine was about to take.
+const SOON: Duration = Duration::from_millis(10);
+
+/// What comes after a round.
+enum Round {
+    /// The next one: there may be more.
+    More,
+    /// Nothing, until somebody nudges or that much time has passed.
+    Over(Option<Duration>),
+}
+
 pub(crate) struct Claimer {
     pub shop: Arc<Shop>,
     pub membership: Membership,
@@ -39,7 +53,6 @@ pub(crate) struct Claimer {
     pub poison_limit: u32,
     pub slots: Arc<Semaphore>,
     pub workers: TaskTracker,
-    pub poll: Duration,
     /// Ends the claiming; the workers go on.
     pub end: CancellationToken,
 }
@@ -47,18 +60,24 @@ pub(crate) struct Claimer {
 impl Claimer {
     pub async fn run(mut self) {
         while !self.end.is_cancelled() {
-            let pause = self.pass().await;
+            let again = self.pass().await;
+            let pause = async {
+                match again {
+                    Some(pause) => self.shop.host.sleep(pause).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 biased;
                 () = self.end.cancelled() => {}
                 () = self.shop.nudge.notified() => {}
-                () = self.shop.host.sleep(pause) => {}
+                () = pause => {}
             }
         }
     }
 
-    /// One round: claims until there is no slot or no work left; how long to pause then.
-    async fn pass(&mut self) -> Duration {
+    /// Claims until there is no slot or no work left; when to look again, even if nobody nudges.
+    async fn pass(&mut self) -> Option<Duration> {
         if self.shop.strays.swap(false, Ordering::Relaxed)
             && let Err(error) = give_back_strays(&self.shop, self.me).await
         {
@@ -68,28 +87,30 @@ impl Claimer {
             // Waiting for the first slot here keeps a full engine from asking the store at all.
             tokio::select! {
                 biased;
-                () = self.end.cancelled() => return self.poll,
+                () = self.end.cancelled() => return None,
                 first = Arc::clone(&self.slots).acquire_owned() => drop(first),
             }
             if self.end.is_cancelled() || self.shop.running.standing() != Standing::Full {
-                return self.poll.min(Duration::from_millis(100));
+                return Some(AGAIN);
             }
             let free = self.slots.available_permits().clamp(1, BATCH);
             let round = match self.round(free).await {
                 Ok(round) => round,
                 Err(error) => {
                     tracing::warn!(engine.id = %self.me, "cannot claim: {error}; trying again");
-                    return self.poll.max(Duration::from_millis(200));
+                    // The answer alone may be lost.
+                    self.shop.strays.store(true, Ordering::Relaxed);
+                    return Some(2 * AGAIN);
                 }
             };
-            if let Some(pause) = round {
-                return pause;
+            if let Round::Over(again) = round {
+                return again;
             }
         }
     }
 
-    /// Claims what is this engine's part of the work; how long to pause then, if not to go on at once.
-    async fn round(&mut self, free: usize) -> Result<Option<Duration>, Error> {
+    /// Claims what is this engine's part of the work.
+    async fn round(&mut self, free: usize) -> Result<Round, Error> {
         for told in self.shop.peers.reports() {
             self.common.hear(told.report);
             if told.is_alike {
@@ -108,26 +129,24 @@ impl Claimer {
             part.claim = part.claim.saturating_add(look.throttled.startable);
             if part.claim == 0 {
                 self.want_slots(&look);
-                let pause = self.pause(look.next_due);
-                return Ok(Some(
-                    part.look_again.map_or(pause, |again| again.min(pause)),
-                ));
+                return Ok(Round::Over(part.look_again));
             }
         }
         let asked = self.shop.host.boot();
         let limit = part.claim.min(free);
         let claims = self.claim(limit, 0).await?;
-        let (taken, next_due) = (claims.branches.len() as u32, claims.next_due);
+        let taken = claims.branches.len() as u32;
+        let again = [part.look_again, claims.throttled.busy.then_some(SOON)];
         self.monitor.claimed(taken);
         self.want_slots(&claims);
         self.hand_out(claims, asked);
         if taken > 0 {
             self.shop.peers.changed();
         }
-        let pause = self.pause(next_due);
-        Ok(match part.look_again {
-            Some(again) => Some(again.min(pause)),
-            None => (taken < limit).then_some(pause),
+        let again = again.into_iter().flatten().min();
+        Ok(match again {
+            None if taken == limit => Round::More,
+            again => Round::Over(again),
         })
     }
 
@@ -203,15 +222,6 @@ impl Claimer {
             };
             let work = self.workers.track_future(work);
             self.shop.host.spawn(Box::pin(work));
-        }
-    }
-
-    fn pause(&self, next_due: Option<Timestamp>) -> Duration {
-        let now = self.shop.host.now();
-        match next_due {
-            // At least a millisecond: a due time that passed meanwhile is found by the next claim.
-            Some(due) => due.since(now).clamp(Duration::from_millis(1), self.poll),
-            None => self.poll,
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::charts::Charts;
 use crate::claimer::Claimer;
 use crate::config::{Config, Stores};
 use crate::event::{EngineEvent, Events};
+use crate::lookout::Lookout;
 use crate::monitor::Monitor;
 use crate::peers::{self, Own};
 use crate::running::{Running, Standing};
@@ -109,6 +110,8 @@ impl Engine {
             host: Arc::clone(&host),
             events: Events::default(),
             nudge: Notify::new(),
+            firing: Notify::new(),
+            look: Notify::new(),
             running: Running::new(),
             peers: Arc::clone(&stores.peers),
             strays: AtomicBool::new(false),
@@ -286,7 +289,6 @@ impl Keeper {
             poison_limit: self.config.poison_limit,
             slots: Arc::clone(&self.slots),
             workers: workers.clone(),
-            poll: self.config.poll,
             end: claiming.clone(),
         };
         host.spawn(Box::pin(claims.track_future(claimer.run())));
@@ -297,16 +299,7 @@ impl Keeper {
             end: life.clone(),
         };
         host.spawn(Box::pin(tasks.track_future(watch.run())));
-        if !is_private(self.config.pool.as_deref()) {
-            let (shop, definitions) =
-                (Arc::clone(&self.shop), Arc::clone(&self.stores.definitions));
-            let schedules = Schedules {
-                shop,
-                definitions,
-                end: claiming.clone(),
-            };
-            host.spawn(Box::pin(tasks.track_future(schedules.run())));
-        }
+        self.look_out(me, &claiming, &tasks);
         let drained = tokio::select! {
             biased;
             () = self.end.cancelled() => false,
@@ -321,6 +314,28 @@ impl Keeper {
         tasks.close();
         tasks.wait().await;
         drained
+    }
+
+    /// Begins to look for work that nobody tells of, and to fire schedules.
+    fn look_out(&self, me: Incarnation, claiming: &CancellationToken, tasks: &TaskTracker) {
+        let host = &self.shop.host;
+        let lookout = Lookout {
+            shop: Arc::clone(&self.shop),
+            me,
+            pool: self.config.pool.clone(),
+            every: self.config.poll,
+            end: claiming.clone(),
+        };
+        host.spawn(Box::pin(tasks.track_future(lookout.run())));
+        if is_private(self.config.pool.as_deref()) {
+            return;
+        }
+        let schedules = Schedules {
+            shop: Arc::clone(&self.shop),
+            definitions: Arc::clone(&self.stores.definitions),
+            end: claiming.clone(),
+        };
+        host.spawn(Box::pin(tasks.track_future(schedules.run())));
     }
 
     /// Begins to measure this machine, and to tell the other engines of it.

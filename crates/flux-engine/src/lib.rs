@@ -5,6 +5,8 @@
 //! language, or how engines talk to each other.
 //!
 //! ```text
+//!   lookout
+//!      ▼ nudge
 //!   claimer ──claims──► worker ──► flux_core::walk ──► action / trigger
 //!      ▲ nudge             │ commit
 //!      └───────────────────┴──────► ports (flux-store)        membership (flux-failover)
@@ -16,6 +18,7 @@ mod claimer;
 mod config;
 mod engine;
 mod event;
+mod lookout;
 mod monitor;
 mod peers;
 pub mod runner;

@@ -9,7 +9,6 @@ use flux_core::ports::definitions::{Definitions, Firing, ScheduleRecord};
 use flux_core::schedule;
 use flux_core::value::Value;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) struct Schedules {
@@ -19,18 +18,17 @@ pub(crate) struct Schedules {
 }
 
 impl Schedules {
-    /// How often to look; a due schedule fires at most this late.
-    const EVERY: Duration = Duration::from_secs(1);
-
+    /// A pass each time that the lookout sees something due; it tells again if a pass fails.
     pub async fn run(self) {
-        while !self.end.is_cancelled() {
-            if let Err(error) = self.pass().await {
-                tracing::warn!("cannot fire schedules: {error}; trying again");
-            }
+        loop {
             tokio::select! {
                 biased;
-                () = self.end.cancelled() => {}
-                () = self.shop.host.sleep(Self::EVERY) => {}
+                () = self.end.cancelled() => return,
+                () = self.shop.firing.notified() => {}
+            }
+            match self.pass().await {
+                Ok(()) => self.shop.look.notify_one(),
+                Err(error) => tracing::warn!("cannot fire schedules: {error}; trying again"),
             }
         }
     }

@@ -8,6 +8,7 @@ use flux_core::ports::branches::Branches;
 use flux_core::ports::peers::Peers;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use tokio::sync::Notify;
 
 /// What every worker of an engine shares.
 pub(crate) struct Shop {
@@ -17,7 +18,11 @@ pub(crate) struct Shop {
     pub host: Arc<dyn Host>,
     pub events: Events,
     /// Something became ready.
-    pub nudge: tokio::sync::Notify,
+    pub nudge: Notify,
+    /// A schedule is due.
+    pub firing: Notify,
+    /// The lookout may know better now than it did.
+    pub look: Notify,
     pub running: crate::running::Running,
     pub peers: Arc<dyn Peers>,
     /// Perhaps the store says that we own what does not run here.

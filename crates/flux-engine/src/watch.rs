@@ -61,15 +61,24 @@ impl Watch {
     /// How late a cancelled branch of another engine's decision is noticed; its commits are fenced
     /// in any case.
     const EVERY: Duration = Duration::from_secs(1);
+    /// Every so many times also where nothing runs: a claim whose answer was lost may come true much later.
+    const RARELY: u32 = 15;
 
     pub async fn run(self) {
+        let mut idle = 0;
         loop {
             tokio::select! {
                 biased;
                 () = self.end.cancelled() => return,
                 () = self.knowledge.look.notified() => {}
-                () = self.shop.host.sleep(Self::EVERY) => {}
+                () = self.shop.host.sleep(Self::EVERY) => {
+                    idle += 1;
+                    if self.shop.running.count() == 0 && idle < Self::RARELY {
+                        continue;
+                    }
+                }
             }
+            idle = 0;
             if let Err(error) = self.pass().await {
                 tracing::debug!("cannot look at the owned branches: {error}");
             }

@@ -371,6 +371,9 @@ impl Worker {
         };
         self.fence.commit_no = commit_no;
         self.unsaved = false;
+        if matches!(&commit.then, Then::Wait(wait) if wait.due_at.is_some()) {
+            self.shop.look.notify_one();
+        }
         let then = match &commit.then {
             Then::Run => "run",
             Then::Wait(_) => "wait",
@@ -456,7 +459,7 @@ impl Worker {
             }
         }
         if due_soon {
-            self.shop.nudge.notify_one();
+            self.shop.look.notify_one();
         }
         Gone
     }

@@ -10,7 +10,7 @@ use flux_core::clock::Timestamp;
 use flux_core::ids::{BranchId, CommitNo, Epoch, Incarnation, RunId};
 use flux_core::ports::Error;
 use flux_core::ports::branches::{
-    Branches, ClaimRequest, Claims, Commit, Committed, Fence, Release,
+    Branches, ClaimRequest, Claims, Commit, Committed, Fence, Outlook, Release,
 };
 use flux_core::ports::definitions::{
     DefinitionRecord, Definitions, Firing, NewDefinition, ScheduleRecord,
@@ -320,6 +320,10 @@ impl Throttles for Remote {
 
 #[async_trait]
 impl Branches for Remote {
+    async fn outlook(&self, _pool: Option<String>, _now: Timestamp) -> Result<Outlook, Error> {
+        only_in_the_database("looking for work")
+    }
+
     async fn claim(&self, _request: ClaimRequest) -> Result<Claims, Error> {
         only_in_the_database("claiming")
     }

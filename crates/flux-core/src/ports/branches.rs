@@ -26,13 +26,22 @@ pub struct ClaimRequest {
     pub count: u32,
 }
 
-/// Branches taken, and when to look again at the latest.
+/// What there may be to do, whoever may do it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outlook {
+    /// Whether a branch is ready or due; perhaps it waits for a slot of a throttle.
+    pub ready: bool,
+    /// Earliest due time among the waiting branches that are not due yet.
+    pub next_due: Option<Timestamp>,
+    /// Earliest due time among the schedules; it may have passed.
+    pub next_firing: Option<Timestamp>,
+}
+
+/// Branches taken, and what is left.
 #[derive(Clone, Debug, Default)]
 pub struct Claims {
     /// The branches, most urgent first.
     pub branches: Vec<Claimed>,
-    /// Earliest due time among the waiting branches of the pool that were not due yet.
-    pub next_due: Option<Timestamp>,
     /// Ready branches that were not taken, as far as they were to be counted; without those that have
     /// to wait for a slot of a throttle.
     pub ready: Ready,
@@ -242,6 +251,10 @@ pub enum ReleaseTo {
 /// commit), each judged on its own.
 #[async_trait]
 pub trait Branches: Send + Sync {
+    /// What there may be to do in the pools that an engine of `pool` serves: the one question of an engine
+    /// that has nothing to do, so it must cost next to nothing, whatever is stored.
+    async fn outlook(&self, pool: Option<String>, now: Timestamp) -> Result<Outlook, Error>;
+
     /// Takes due branches: sets the owner, raises the epoch.
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, Error>;
 

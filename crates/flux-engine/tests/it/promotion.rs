@@ -6,7 +6,7 @@ use flux_core::clock::Timestamp;
 use flux_core::ids::{BranchId, Incarnation};
 use flux_core::ports::Error;
 use flux_core::ports::branches::{
-    Branches, ClaimRequest, Claims, Commit, Committed, Fence, Release,
+    Branches, ClaimRequest, Claims, Commit, Committed, Fence, Outlook, Release,
 };
 use flux_core::ports::members::{Joined, Member, Members, NewMember, Takeover};
 use flux_core::ports::runs::Runs;
@@ -26,6 +26,10 @@ struct Connections {
 
 #[async_trait]
 impl Branches for Connections {
+    async fn outlook(&self, pool: Option<String>, now: Timestamp) -> Result<Outlook, Error> {
+        self.store.outlook(pool, now).await
+    }
+
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, Error> {
         self.store.claim(request).await
     }

@@ -3,10 +3,11 @@
 use crate::harness::{House, PATIENCE, output, workflow};
 use async_trait::async_trait;
 use flux_core::branch::RunState;
+use flux_core::clock::Timestamp;
 use flux_core::ids::{BranchId, Incarnation};
 use flux_core::ports::Error;
 use flux_core::ports::branches::{
-    Branches, ClaimRequest, Claims, Commit, Committed, Fence, Release,
+    Branches, ClaimRequest, Claims, Commit, Committed, Fence, Outlook, Release,
 };
 use flux_core::ports::runs::Runs;
 use flux_store::{SqliteStore, Store};
@@ -92,6 +93,10 @@ struct Panicking {
 
 #[async_trait]
 impl Branches for Panicking {
+    async fn outlook(&self, pool: Option<String>, now: Timestamp) -> Result<Outlook, Error> {
+        self.inner.outlook(pool, now).await
+    }
+
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, Error> {
         self.inner.claim(request).await
     }

@@ -7,7 +7,7 @@ use flux_core::host::{Host, Task};
 use flux_core::ids::{BranchId, Incarnation};
 use flux_core::ports::Error;
 use flux_core::ports::branches::{
-    Branches, ClaimRequest, Claims, Commit, Committed, Fence, Release, Then,
+    Branches, ClaimRequest, Claims, Commit, Committed, Fence, Outlook, Release, Then,
 };
 use flux_failover::SystemHost;
 use std::collections::{BTreeMap, BTreeSet};
@@ -154,6 +154,10 @@ pub struct Door {
 
 #[async_trait]
 impl Branches for Door {
+    async fn outlook(&self, pool: Option<String>, now: Timestamp) -> Result<Outlook, Error> {
+        self.store.outlook(pool, now).await
+    }
+
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, Error> {
         let claims = self.store.claim(request).await?;
         self.usher.state.send_modify(|state| {

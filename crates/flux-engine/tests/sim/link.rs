@@ -9,7 +9,7 @@ use flux_core::clock::Timestamp;
 use flux_core::ids::{BranchId, Incarnation, RunId};
 use flux_core::ports::Error;
 use flux_core::ports::branches::{
-    Branches, ClaimRequest, Claims, Commit, Committed, Fence, Release,
+    Branches, ClaimRequest, Claims, Commit, Committed, Fence, Outlook, Release,
 };
 use flux_core::ports::definitions::{
     DefinitionRecord, Definitions, Firing, NewDefinition, ScheduleRecord,
@@ -218,6 +218,11 @@ fn brief<T: std::fmt::Debug>(result: &Result<T, Error>) -> String {
 
 #[async_trait]
 impl Branches for Link {
+    async fn outlook(&self, pool: Option<String>, now: Timestamp) -> Result<Outlook, Error> {
+        self.look("outlook", |store| done(store.outlook(pool.clone(), now)))
+            .await
+    }
+
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, Error> {
         let call = self.call("claim", move |link| link.claim_now(request));
         call.await

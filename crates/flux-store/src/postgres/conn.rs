@@ -20,6 +20,7 @@ use crate::sql::{Execute, Load, Rows, Sql, Value, Wire};
 /// A connection as the queries see it.
 pub(crate) struct Conn {
     conn: AsyncPgConnection,
+    schema: Arc<str>,
     /// What every transaction begins with.
     prologue: Arc<str>,
     /// Statements without answers that go to the server together with the next one, so that nobody waits
@@ -36,9 +37,15 @@ pub(crate) struct Conn {
 }
 
 impl Conn {
-    pub(super) fn new(connected: Connected, prologue: Arc<str>, deadline: Duration) -> Conn {
+    pub(super) fn new(
+        connected: Connected,
+        schema: &str,
+        prologue: Arc<str>,
+        deadline: Duration,
+    ) -> Conn {
         Conn {
             conn: connected.conn,
+            schema: schema.into(),
             prologue,
             before: String::new(),
             begun: false,
@@ -54,6 +61,16 @@ impl Conn {
         self.before = self.prologue.to_string();
         self.begun = false;
         Ok(())
+    }
+
+    /// What comes next is one statement that only reads: a transaction by itself, without any settings.
+    pub(crate) fn begin_alone(&mut self) {
+        self.before.clear();
+    }
+
+    /// What stands before the name of a table.
+    pub(crate) fn schema(&self) -> String {
+        format!("\"{}\".", self.schema)
     }
 
     /// What the server did after an error, or with a warning that its replicas do not have it, is

@@ -150,8 +150,9 @@ impl Opener {
     }
 
     pub(super) fn wrap(&self, connected: Connected) -> Conn {
-        let prologue = self.session.transaction_prologue(self.address.schema());
-        Conn::new(connected, prologue.into(), self.deadline)
+        let schema = self.address.schema();
+        let prologue = self.session.transaction_prologue(schema);
+        Conn::new(connected, schema, prologue.into(), self.deadline)
     }
 
     /// A primary that was replaced by a standby may still run: what it answers is not the truth.

@@ -6,7 +6,7 @@ use flux_core::branch::RunState;
 
 use super::queries::{
     branches, cancel, claim, commit, definitions, end, history, lanes, members, operations,
-    release, runs, signal, submit, takeover, throttles, wait,
+    outlook, release, runs, signal, submit, takeover, throttles, wait,
 };
 
 /// Tables that grow with the work: none may be read from one end to the other.
@@ -23,8 +23,7 @@ pub(crate) const GROWING: [&str; 9] = [
 ];
 
 /// Those whose text is always the same.
-const FIXED: [(&str, &str); 64] = [
-    ("next waiting", claim::NEXT_WAITING),
+const FIXED: [(&str, &str); 63] = [
     ("ready", claim::READY),
     ("signals", claim::SIGNALS_AFTER),
     ("arrivals", claim::ARRIVALS),
@@ -95,6 +94,7 @@ pub(crate) fn statements() -> BTreeMap<&'static str, String> {
     let mut all: BTreeMap<&'static str, String> = BTreeMap::new();
     all.extend(FIXED.map(|(name, text)| (name, text.to_owned())));
     all.insert("cluster", members::CLUSTER.to_owned());
+    all.insert("outlook", outlook::text(""));
     all.insert("members", members::members_text());
     all.insert("heartbeat", members::heartbeat_text());
     all.insert("show run", format!("{} WHERE id = ?", runs::SHOWN));

@@ -9,7 +9,7 @@ use flux_core::clock::Timestamp;
 use flux_core::ids::{BranchId, Incarnation, RunId};
 use flux_core::ports::Error;
 use flux_core::ports::branches::{
-    Branches, ClaimRequest, Claims, Commit, Committed, Fence, Release,
+    Branches, ClaimRequest, Claims, Commit, Committed, Fence, Outlook, Release,
 };
 use flux_core::ports::definitions::{
     DefinitionRecord, Definitions, Firing, NewDefinition, ScheduleRecord,
@@ -70,6 +70,13 @@ fn unexpected<T>() -> Result<T, Error> {
 
 #[async_trait]
 impl Branches for Store {
+    async fn outlook(&self, pool: Option<String>, now: Timestamp) -> Result<Outlook, Error> {
+        match self.writer.write(Write::Outlook(pool, now)).await? {
+            Answer::Outlook(outlook) => Ok(outlook),
+            _ => unexpected(),
+        }
+    }
+
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, Error> {
         match self.writer.write(Write::Claim(request)).await? {
             Answer::Claims(claims) => Ok(claims),

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use flux_core::clock::Timestamp;
 use flux_core::ids::{BranchId, Incarnation, RunId};
 use flux_core::ports::Error;
-use flux_core::ports::branches::{ClaimRequest, Claims, Commit, Committed, Fence, Release};
+use flux_core::ports::branches::{
+    ClaimRequest, Claims, Commit, Committed, Fence, Outlook, Release,
+};
 use flux_core::ports::definitions::{Firing, NewDefinition, ScheduleRecord};
 use flux_core::ports::members::{Joined, Member, NewMember, Takeover};
 use flux_core::ports::operations::{Change, Operated, Recovery};
@@ -23,8 +25,8 @@ use tokio::sync::oneshot;
 
 use super::queries::effects::Effects;
 use super::queries::{
-    branches, claim, commit, definitions, members, operations, prune, release, signal, submit,
-    takeover, throttles,
+    branches, claim, commit, definitions, members, operations, outlook, prune, release, signal,
+    submit, takeover, throttles,
 };
 use super::{Conn, Opener, batch, lock, thread};
 use crate::error::{Blame, Fail};
@@ -45,6 +47,7 @@ const AGAIN: (Duration, Duration) = (Duration::from_millis(2), Duration::from_mi
 /// A change to make; applied again as it is when its transaction was rolled back. What engines ask
 /// for all the time travels along: readers are for people, and rest when nobody looks.
 pub(crate) enum Write {
+    Outlook(Option<String>, Timestamp),
     Claim(ClaimRequest),
     Owned(Incarnation),
     Schedules,
@@ -80,6 +83,7 @@ pub(crate) enum Write {
 
 /// What came of it.
 pub(crate) enum Answer {
+    Outlook(Outlook),
     Claims(Claims),
     Owned(Vec<(BranchId, Fence)>),
     Schedules(Vec<ScheduleRecord>),
@@ -288,6 +292,12 @@ async fn transaction(
     every: bool,
     committing: &mut bool,
 ) -> Result<Vec<Option<Answer>>, Fail> {
+    if let [Write::Outlook(pool, now)] = writes {
+        // An engine that has nothing to do asks this all the time, and nothing else.
+        conn.begin_alone();
+        let outlook = outlook::outlook(conn, pool.as_deref(), *now).await?;
+        return Ok(vec![Some(Answer::Outlook(outlook))]);
+    }
     conn.begin().await?;
     match all(conn, writes, every, committing).await {
         Ok(answers) => Ok(answers),
@@ -326,6 +336,9 @@ async fn all(
 
 async fn one(conn: &mut Conn, write: &Write) -> Result<Answer, Fail> {
     Ok(match write {
+        Write::Outlook(pool, now) => {
+            Answer::Outlook(outlook::outlook(conn, pool.as_deref(), *now).await?)
+        }
         Write::Claim(request) => Answer::Claims(claim::claim(conn, request).await?),
         Write::Owned(owner) => Answer::Owned(branches::owned(conn, *owner).await?),
         Write::Schedules => Answer::Schedules(definitions::schedules(conn).await?),

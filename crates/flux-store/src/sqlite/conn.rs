@@ -34,6 +34,14 @@ impl Conn {
         self.batch(dialect::BEGIN_WRITE)
     }
 
+    /// What comes next is one statement that only reads.
+    pub(crate) fn begin_alone(&mut self) {}
+
+    /// What stands before the name of a table.
+    pub(crate) fn schema(&self) -> String {
+        String::new()
+    }
+
     pub(crate) async fn commit(&mut self) -> Result<(), Fail> {
         self.batch("COMMIT")
     }

@@ -4,7 +4,6 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use flux_core::branch::BranchState;
-use flux_core::clock::Timestamp;
 use flux_core::ids::RunId;
 use flux_core::ports::Error;
 use flux_core::ports::branches::{
@@ -116,7 +115,7 @@ impl World {
         };
         // Those of the same urgency come in any order.
         claims.branches.sort_by_key(|claimed| claimed.branch);
-        let answer = shown_claims(&claims, limit);
+        let answer = shown_claims(&claims);
         self.claims.extend(claims.branches);
         answer
     }
@@ -329,9 +328,8 @@ fn sorted(mut committed: Committed) -> Committed {
     committed
 }
 
-/// Without the numbers of signals, which a store chooses; and after a full claim without the next
-/// due time, which nobody needs then.
-fn shown_claims(claims: &Claims, limit: usize) -> String {
+/// Without the numbers of signals, which a store chooses.
+fn shown_claims(claims: &Claims) -> String {
     let mut text = String::new();
     for claimed in &claims.branches {
         let signals = claimed.signals.iter().map(|s| (&s.kind, &s.json));
@@ -342,6 +340,5 @@ fn shown_claims(claims: &Claims, limit: usize) -> String {
         };
         text.push_str(&format!("{plain:?} with {signals:?}\n"));
     }
-    let next_due: Option<Timestamp> = claims.next_due.filter(|_| claims.branches.len() < limit);
-    format!("{text}next due {next_due:?}")
+    text
 }

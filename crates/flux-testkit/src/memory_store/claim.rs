@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use flux_core::branch::{BranchEvent, BranchState};
-use flux_core::clock::Timestamp;
 use flux_core::ids::{BranchId, Incarnation, RunId};
 use flux_core::labels::{is_private, serves};
 use flux_core::ports::branches::{
@@ -40,7 +39,6 @@ impl State {
         let branches = ready.into_iter().map(|id| self.take(id, request)).collect();
         Claims {
             branches,
-            next_due: self.next_due(request),
             ready: self.ready(request),
             throttled,
         }
@@ -227,15 +225,6 @@ impl State {
             common: ready.common.min(request.count),
             pinned: ready.pinned.min(request.count),
         }
-    }
-
-    fn next_due(&self, request: &ClaimRequest) -> Option<Timestamp> {
-        let of_pool = self.branches.values().filter(|branch| {
-            branch.state == BranchState::Waiting
-                && serves(request.pool.as_deref(), branch.pool.as_deref())
-        });
-        let later = of_pool.filter_map(|branch| branch.due_at.filter(|due| *due > request.now));
-        later.min()
     }
 
     pub(super) fn release(&mut self, release: &Release) -> bool {

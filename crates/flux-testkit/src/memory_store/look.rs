@@ -2,7 +2,10 @@
 
 use flux_core::branch::{BranchState, RunState};
 use flux_core::chart::{ChartId, WorkflowName};
+use flux_core::clock::Timestamp;
 use flux_core::ids::{CommitNo, Epoch, RunId};
+use flux_core::labels::serves;
+use flux_core::ports::branches::Outlook;
 use flux_core::ports::definitions::{DefinitionRecord, ScheduleRecord};
 use flux_core::ports::members::{Member, MemberState};
 use flux_core::ports::runs::{BranchRecord, HistoryRecord, Outcome, RunFilter, RunRecord};
@@ -19,6 +22,20 @@ pub(super) fn final_state(outcome: &Outcome) -> RunState {
 }
 
 impl State {
+    pub(super) fn outlook(&self, pool: Option<&str>, now: Timestamp) -> Outlook {
+        let served =
+            || (self.branches.values()).filter(|branch| serves(pool, branch.pool.as_deref()));
+        let waiting = || served().filter(|branch| branch.state == BranchState::Waiting);
+        let due = || waiting().filter_map(|branch| branch.due_at);
+        let is_ready = served().any(|branch| branch.state == BranchState::Ready);
+        let firings = self.schedules.values();
+        Outlook {
+            ready: is_ready || due().any(|due| due <= now),
+            next_due: due().filter(|due| *due > now).min(),
+            next_firing: firings.filter_map(|schedule| schedule.due_at).min(),
+        }
+    }
+
     pub(super) fn show_run(&self, id: RunId) -> Option<RunRecord> {
         self.runs.get(&id).map(|run| self.run_record(run))
     }

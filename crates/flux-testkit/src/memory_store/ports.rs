@@ -6,7 +6,7 @@ use flux_core::clock::Timestamp;
 use flux_core::ids::{BranchId, Incarnation, RunId};
 use flux_core::ports::Error;
 use flux_core::ports::branches::{
-    Branches, ClaimRequest, Claims, Commit, Committed, Fence, Release,
+    Branches, ClaimRequest, Claims, Commit, Committed, Fence, Outlook, Release,
 };
 use flux_core::ports::definitions::{
     DefinitionRecord, Definitions, Firing, NewDefinition, ScheduleRecord,
@@ -23,6 +23,10 @@ use super::MemoryStore;
 
 #[async_trait]
 impl Branches for MemoryStore {
+    async fn outlook(&self, pool: Option<String>, now: Timestamp) -> Result<Outlook, Error> {
+        Ok(self.lock().outlook(pool.as_deref(), now))
+    }
+
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, Error> {
         Ok(self.lock().claim(&request))
     }

@@ -22,7 +22,6 @@ macro_rules! store_suite {
                 a_look_takes_nothing_and_counts,
                 what_is_ready_waits_for_no_calendar,
                 a_waiting_branch_is_claimed_when_due,
-                next_due_looks_at_its_own_pool,
                 signals_come_with_the_claim,
                 without_waiting_there_are_no_signals,
                 owned_lists_what_is_owned,
@@ -105,6 +104,15 @@ macro_rules! store_suite {
                 a_draining_engine_may_be_convicted,
                 the_dead_are_shown_while_they_own_something,
                 only_who_owns_nothing_leaves,
+            ],
+            outlook: [
+                nothing_is_in_sight,
+                what_is_ready_is_in_sight,
+                what_comes_due_is_announced,
+                each_pool_has_its_own_outlook,
+                labels_see_what_requires_them,
+                the_next_schedule_is_in_sight,
+                what_a_throttle_holds_is_in_sight,
             ],
             release: [
                 a_released_branch_is_ready,

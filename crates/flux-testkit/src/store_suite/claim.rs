@@ -228,15 +228,13 @@ pub async fn a_running_branch_is_not_claimed_again(ports: Ports) {
     assert!(ports.claims(owner, 10, 99).await.branches.is_empty());
 }
 
-/// A branch that waits for a time stays until then, and the answer says until when.
+/// A branch that waits for a time stays until then.
 pub async fn what_is_not_due_yet_stays(ports: Ports) {
     let (owner, claimed) = ports.running().await;
     ports.stored(commit(&claimed, waits(until_60()))).await;
-    let claims = ports.claims(owner, 10, 59).await;
-    assert_eq!((ids(&claims), claims.next_due), (vec![], Some(at(60))));
+    assert_eq!(ids(&ports.claims(owner, 10, 59).await), []);
     let claims = ports.claims(owner, 10, 60).await;
     assert_eq!(ids(&claims), [branch_id(1)], "due at exactly now");
-    assert_eq!(claims.next_due, None);
 }
 
 /// Who shares the work with others looks first, and is told how much there is.
@@ -274,7 +272,6 @@ pub async fn what_is_ready_waits_for_no_calendar(ports: Ports) {
     assert_eq!(freed.expect("take over").len(), 1);
     let claims = ports.claims(owner, 10, 10).await;
     assert_eq!(ids(&claims), [branch_id(40), branch_id(30)]);
-    assert_eq!(claims.next_due, None);
 }
 
 /// A waiting branch whose time has come is taken like a ready one; its due time counts.
@@ -284,23 +281,12 @@ pub async fn a_waiting_branch_is_claimed_when_due(ports: Ports) {
     ports.submit(vec![run(55), run(65)]).await;
     let early = ports.claims(owner, 1, 56).await;
     assert_eq!(ids(&early), [branch_id(55)]);
-    assert_eq!(early.next_due, Some(at(60)));
     let claims = ports.claims(owner, 10, 70).await;
     assert_eq!(ids(&claims), [branch_id(1), branch_id(65)]);
     let woken = &claims.branches[0];
     assert_eq!(woken.fence.epoch, Epoch(2));
     assert_eq!(woken.fence.commit_no, CommitNo(1));
     assert_eq!(woken.memory, "committed");
-    assert_eq!(claims.next_due, None);
-}
-
-/// Due times of another pool are no reason to look again.
-pub async fn next_due_looks_at_its_own_pool(ports: Ports) {
-    let (owner, claimed) = ports.running().await;
-    ports.stored(commit(&claimed, waits(until_60()))).await;
-    let other = ports.claims_of(Some("other"), owner, 10, 30).await;
-    assert_eq!(other.next_due, None);
-    assert_eq!(ports.claims(owner, 10, 30).await.next_due, Some(at(60)));
 }
 
 /// Signals are handed over oldest first, a hundred at most, and only newer ones than waited after.

@@ -9,8 +9,8 @@ use flux_core::chart::{ChartId, Fault, FaultKind, WorkflowName};
 use flux_core::clock::{ClockOffset, Timestamp};
 use flux_core::ids::{BranchId, Incarnation, RunId};
 use flux_core::ports::branches::{
-    Branches, ClaimRequest, Claimed, Claims, Commit, Committed, Fence, JoinWake, NewBranch, Then,
-    Wait,
+    Branches, ClaimRequest, Claimed, Claims, Commit, Committed, Fence, JoinWake, NewBranch,
+    Outlook, Then, Wait,
 };
 use flux_core::ports::definitions::{Definitions, NewDefinition};
 use flux_core::ports::members::{Joined, Member, Members, NewMember};
@@ -120,6 +120,11 @@ impl Ports {
             count: 0,
         };
         self.store.claim(request).await.expect("claim")
+    }
+
+    pub(crate) async fn outlook(&self, pool: Option<&str>, now: i64) -> Outlook {
+        let outlook = self.store.outlook(pool.map(str::to_owned), at(now));
+        outlook.await.expect("look out")
     }
 
     /// The only branch that there is to claim at second 10.

@@ -23,6 +23,7 @@ pub(crate) mod fixture;
 pub mod join;
 pub mod list;
 pub mod members;
+pub mod outlook;
 pub mod release;
 pub mod show;
 pub mod signal;

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use flux_core::chart::ChartId;
-use flux_core::clock::Timestamp;
 use flux_core::ids::{BranchId, CommitNo, Epoch, RunId, SignalId};
 use flux_core::labels::{is_private, serves};
 use flux_core::ports::branches::{Arrival, ClaimRequest, Claimed, Claims, Fence, Ready, Throttled};
@@ -24,9 +23,6 @@ const PROMOTE_AT_LEAST: u32 = 256;
 /// Signals handed over with a claim.
 const MAX_SIGNALS: i64 = 100;
 
-pub(crate) const NEXT_WAITING: &str = "\
-    SELECT min(due_at) FROM branch \
-    WHERE pool = ? AND state = 2 AND due_at IS NOT NULL AND due_at > ?";
 pub(crate) const READY: &str = "\
     SELECT count(*) FROM (SELECT 1 FROM branch WHERE pool = ? AND state = 0 AND lane IS NULL LIMIT ?) AS ready";
 pub(crate) const REQUIRED: &str = "SELECT pool FROM requirement ORDER BY pool";
@@ -95,17 +91,9 @@ pub(crate) async fn claim(conn: &mut Conn, request: &ClaimRequest) -> Result<Cla
     for row in rows {
         branches.push(claimed(conn, request, row, &runs).await?);
     }
-    let mut next_due = left.busy.then(|| soon(now));
-    for pool in &pools {
-        next_due = [next_due, self::next_due(conn, pool, now).await?]
-            .into_iter()
-            .flatten()
-            .min();
-    }
     let ready = ready(conn, &pools, request.count).await?;
     Ok(Claims {
         branches,
-        next_due,
         ready,
         throttled: left,
     })
@@ -122,11 +110,6 @@ async fn pools(conn: &mut Conn, request: &ClaimRequest) -> Result<Vec<String>, F
     let mut pools = vec![String::new()];
     pools.extend(required.filter(|pool| serves(own, Some(pool))));
     Ok(pools)
-}
-
-/// When a slot may be free that another engine was about to take.
-fn soon(now: i64) -> Timestamp {
-    time(now.saturating_add(10_000))
 }
 
 /// Where branches are taken from.
@@ -341,17 +324,6 @@ async fn arrivals(conn: &mut Conn, run: Uuid, branch: Uuid) -> Result<Vec<Arriva
             })
         })
         .collect()
-}
-
-/// When a waiting branch of the pool is due next.
-async fn next_due(conn: &mut Conn, pool: &str, now: i64) -> Result<Option<Timestamp>, Fail> {
-    let rows: Vec<(Option<i64>,)> = sql(NEXT_WAITING)
-        .text(pool)
-        .int(now)
-        .rows::<(Nullable<BigInt>,)>()
-        .load(conn)
-        .await?;
-    Ok(rows.into_iter().next().and_then(|(due,)| due).map(time))
 }
 
 fn hex(bytes: &[u8]) -> String {

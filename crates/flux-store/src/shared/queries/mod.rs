@@ -13,6 +13,7 @@ pub(crate) mod history;
 pub(crate) mod lanes;
 pub(crate) mod members;
 pub(crate) mod operations;
+pub(crate) mod outlook;
 pub(crate) mod prune;
 pub(crate) mod release;
 pub(crate) mod runs;
