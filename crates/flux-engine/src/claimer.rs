@@ -125,6 +125,7 @@ impl Claimer {
         if self.common.others_have_room(self.shop.host.boot()) {
             let look = self.claim(0, LOOK).await?;
             part = self.part(look.ready);
+            self.pass_on(&part, look.ready);
             // What has a slot is started where that is seen: few have one, and it is not left unused.
             part.claim = part.claim.saturating_add(look.throttled.startable);
             if part.claim == 0 {
@@ -148,6 +149,15 @@ impl Claimer {
             None if taken == limit => Round::More,
             again => Round::Over(again),
         })
+    }
+
+    /// Lets the others look for what is left to them. They look by themselves, but at another moment.
+    fn pass_on(&self, part: &Share, ready: Ready) {
+        let untold = self.shop.untold.swap(false, Ordering::Relaxed);
+        if untold && part.look_again.is_some() {
+            let ready = ready.common.saturating_add(ready.pinned);
+            self.shop.peers.nudge(ready.saturating_sub(part.claim));
+        }
     }
 
     /// This engine's part of so many ready branches.

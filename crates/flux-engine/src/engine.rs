@@ -110,6 +110,7 @@ impl Engine {
             host: Arc::clone(&host),
             events: Events::default(),
             nudge: Notify::new(),
+            untold: AtomicBool::new(false),
             firing: Notify::new(),
             look: Notify::new(),
             running: Running::new(),

@@ -7,6 +7,7 @@ use flux_core::ids::Incarnation;
 use flux_core::labels::is_private;
 use flux_core::ports::branches::Outlook;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -48,6 +49,7 @@ impl Lookout {
             .filter(|_| !is_private(self.pool.as_deref()))
             .map(|due| due.plus(self.place()));
         if outlook.ready {
+            self.shop.untold.store(true, Ordering::Relaxed);
             self.shop.nudge.notify_one();
         }
         if next_firing.is_some_and(|due| due <= now) {

@@ -19,6 +19,8 @@ pub(crate) struct Shop {
     pub events: Events,
     /// Something became ready.
     pub nudge: Notify,
+    /// Something is ready of which the other engines have perhaps not been told.
+    pub untold: AtomicBool,
     /// A schedule is due.
     pub firing: Notify,
     /// The lookout may know better now than it did.

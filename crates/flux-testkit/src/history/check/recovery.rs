@@ -129,7 +129,7 @@ fn unclaimed(case: &Case, at: Nanos, held: &Held) -> Option<Violation> {
     let bound = at + 3 * case.rules.poll.as_nanos() as Nanos + case.slack();
     // On its last chances a branch waits until it can be alone in an engine.
     if claim.is_some_and(|(claimed, _, lost)| claimed <= bound || lost >= 2)
-        || ended_unclaimed(case, held)
+        || never_claimed(case, held)
     {
         return None;
     }
@@ -147,10 +147,12 @@ fn unclaimed(case: &Case, at: Nanos, held: &Held) -> Option<Violation> {
     ))
 }
 
-/// Poisoned or cancelled before anybody could claim it.
-fn ended_unclaimed(case: &Case, held: &Held) -> bool {
-    let run = case.evidence.record.run(&held.run);
-    run.is_some_and(|run| run.is_over() && run.state != "completed")
+/// Poisoned, cancelled or lost by the database before anybody could claim it.
+fn never_claimed(case: &Case, held: &Held) -> bool {
+    match case.evidence.record.run(&held.run) {
+        Some(run) => run.is_over() && run.state != "completed",
+        None => case.rules.lost_tail,
+    }
 }
 
 fn had_a_slot(case: &Case, life: &Life, from: Nanos, to: Nanos) -> bool {

@@ -124,6 +124,19 @@ pub const BREAKS: &[Broken] = &[
     ),
     way(
         "S3",
+        "a run is lost before it is claimed",
+        "it was acknowledged, and is not there",
+        |e, pick| {
+            let at = pick % e.record.runs.len();
+            let lost = e.record.runs.remove(at).id;
+            e.trail.retain(|entry| {
+                !matches!(&entry.what, What::Claimed { branch, .. } | What::Committed { branch, .. }
+                if branch.run == lost)
+            });
+        },
+    ),
+    way(
+        "S3",
         "a run has nothing left to go on with",
         "none of its branches goes on",
         |e, pick| {

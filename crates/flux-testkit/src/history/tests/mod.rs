@@ -107,6 +107,7 @@ fn history_a_database_that_lost_its_last_commits_is_still_one_history() {
     for (name, broken) in [
         ("an acknowledged commit is lost", &[] as &[&str]),
         ("a run is lost", &[]),
+        ("a run is lost before it is claimed", &[]),
         ("a wait goes on twice", &[]),
         ("a commit is dropped", &["S2"]),
         ("an epoch goes back", &["S1"]),
