@@ -92,7 +92,8 @@ pub const NEEDS: &[Need] = &[
             &[
                 "golang-go",
                 "golang-google-grpc-dev",
-                "golang-google-protobuf-dev",
+                // Its predecessor, which Debian takes by itself, does not know what `protoc-gen-go` generates.
+                "golang-github-golang-protobuf-1-5-dev",
                 "protobuf-compiler",
                 "protoc-gen-go",
                 "protoc-gen-go-grpc",
@@ -171,8 +172,13 @@ fn grpc_for_go() -> bool {
         "protoc-gen-go-grpc --version",
     ];
     let tools = tools.iter().all(|tool| works("sh", &["-c", tool]));
-    let packages = Path::new("/usr/share/gocode/src/google.golang.org");
-    tools && packages.join("grpc").is_dir() && packages.join("protobuf").is_dir()
+    let packages = Path::new("/usr/share/gocode/src");
+    let needed = [
+        "google.golang.org/grpc",
+        "google.golang.org/protobuf",
+        "github.com/golang/protobuf/proto/registry.go",
+    ];
+    tools && needed.iter().all(|needed| packages.join(needed).exists())
 }
 
 fn install(need: &Need, packages: &[&str]) -> Outcome {

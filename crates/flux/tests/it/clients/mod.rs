@@ -19,7 +19,8 @@ fn python() -> Option<Example> {
 fn go() -> Option<Example> {
     let needs = format!(
         "go version && protoc --version && protoc-gen-go --version && protoc-gen-go-grpc --version \
-         && cd {GOCODE}/src/google.golang.org && cd grpc && cd ../protobuf"
+         && cd {GOCODE}/src && cd google.golang.org/grpc && cd ../protobuf \
+         && cd ../../github.com/golang/protobuf/proto && ls registry.go"
     );
     let example = Example::new("go", "./approval", &needs)?;
     example.build("generate.sh");
