@@ -1,6 +1,7 @@
 //! One engine: membership, claimer, workers and passes, from its start to its drain.
 
 use crate::action::{Actions, Perform};
+use crate::admission::{Admission, Shares};
 use crate::charts::Charts;
 use crate::claimer::Claimer;
 use crate::config::{Config, Stores};
@@ -18,11 +19,13 @@ use flux_core::host::{Host, within};
 use flux_core::ids::Incarnation;
 use flux_core::labels::is_private;
 use flux_core::ownership::{Timing, Trust};
+use flux_core::ports::Error;
+use flux_core::ports::runs::{NewRun, Submitted};
 use flux_failover::{EVIDENCE, Membership, TrustHandle};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore, broadcast, oneshot, watch};
+use tokio::sync::{Notify, RwLock, Semaphore, broadcast, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -42,12 +45,11 @@ pub enum StartError {
 
 /// A running engine. Dropping it stops it like a crash; [`Engine::drain`] is the clean end.
 pub struct Engine {
-    shop: Arc<Shop>,
+    handle: Handle,
     end: CancellationToken,
     drain: CancellationToken,
     /// Answers when the keeper has come to its end.
     ended: oneshot::Receiver<()>,
-    incarnation: watch::Receiver<Incarnation>,
 }
 
 /// What others may ask of a running engine, as long as they like.
@@ -55,6 +57,8 @@ pub struct Engine {
 pub struct Handle {
     shop: Arc<Shop>,
     incarnation: watch::Receiver<Incarnation>,
+    /// Of its present life; none between two lives.
+    admission: watch::Receiver<Option<Arc<Admission>>>,
 }
 
 impl Handle {
@@ -67,6 +71,22 @@ impl Handle {
     /// Says that about `ready` branches were made ready, for it and for the others.
     pub fn nudge(&self, ready: u32) {
         self.shop.woke(ready);
+    }
+
+    /// Starts runs, all or none. It runs some of them itself, at once, when it is its turn and nothing
+    /// else is ready; the others are told of the rest.
+    ///
+    /// # Errors
+    /// As for [`Runs::submit`](flux_core::ports::runs::Runs::submit).
+    pub async fn submit(&self, runs: Vec<NewRun>) -> Result<Vec<Submitted>, Error> {
+        let admission = self.admission.borrow().clone();
+        if let Some(admission) = admission {
+            return admission.submit(runs).await;
+        }
+        let submitted = self.shop.runs.submit(runs).await?;
+        self.shop
+            .woke(submitted.iter().map(|s| u32::from(s.new)).sum());
+        Ok(submitted)
     }
 }
 
@@ -105,6 +125,7 @@ impl Engine {
         let host = membership.host();
         let shop = Arc::new(Shop {
             branches: Arc::clone(&stores.branches),
+            runs: Arc::clone(&stores.runs),
             charts: Charts::new(Arc::clone(&stores.definitions), compiler),
             actions,
             host: Arc::clone(&host),
@@ -123,6 +144,7 @@ impl Engine {
             shop.events.make_room();
         }
         let (telling, incarnation) = watch::channel(membership.incarnation());
+        let (admitting, admission) = watch::channel(None);
         let (end, drain) = (CancellationToken::new(), CancellationToken::new());
         let keeper = Keeper {
             shop: Arc::clone(&shop),
@@ -132,6 +154,7 @@ impl Engine {
             end: end.clone(),
             drain: drain.clone(),
             incarnation: telling,
+            admission: admitting,
         };
         let (at_the_end, ended) = oneshot::channel();
         host.spawn(Box::pin(async move {
@@ -139,38 +162,38 @@ impl Engine {
             let _nobody_waits = at_the_end.send(());
         }));
         Ok(Engine {
-            shop,
+            handle: Handle {
+                shop,
+                incarnation,
+                admission,
+            },
             end,
             drain,
             ended,
-            incarnation,
         })
     }
 
     /// What happens in this engine from now on.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<EngineEvent> {
-        self.shop.events.subscribe()
+        self.handle.shop.events.subscribe()
     }
 
     /// Its present incarnation: another one after it had to step down.
     #[must_use]
     pub fn incarnation(&self) -> Incarnation {
-        *self.incarnation.borrow()
+        self.handle.incarnation()
     }
 
     /// What others may ask of it.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        Handle {
-            shop: Arc::clone(&self.shop),
-            incarnation: self.incarnation.clone(),
-        }
+        self.handle.clone()
     }
 
     /// Says that about `ready` branches were made ready, for it and for the others.
     pub fn nudge(&self, ready: u32) {
-        self.shop.woke(ready);
+        self.handle.nudge(ready);
     }
 
     /// Resolves when it has come to its end: it was drained by somebody else.
@@ -191,7 +214,7 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.end.cancel();
-        self.shop.running.stand(Standing::Lost);
+        self.handle.shop.running.stand(Standing::Lost);
     }
 }
 
@@ -225,6 +248,7 @@ struct Keeper {
     end: CancellationToken,
     drain: CancellationToken,
     incarnation: watch::Sender<Incarnation>,
+    admission: watch::Sender<Option<Arc<Admission>>>,
 }
 
 impl Keeper {
@@ -278,19 +302,25 @@ impl Keeper {
         }
         let monitor = self.meet(membership, &life, &tasks);
         let knowledge = Arc::new(Knowledge::new(membership.clone()));
-        let claimer = Claimer {
+        let admission = Arc::new(Admission {
             shop: Arc::clone(&self.shop),
             membership: membership.clone(),
             knowledge: Arc::clone(&knowledge),
             monitor,
-            common: Balancer::new(me, STALENESS),
-            pinned: Balancer::new(me, STALENESS),
             me,
             pool: self.config.pool.clone(),
-            poison_limit: self.config.poison_limit,
             slots: Arc::clone(&self.slots),
+            shares: Shares::new(Balancer::new(me, STALENESS), Balancer::new(me, STALENESS)),
+            takers: claims.clone(),
             workers: workers.clone(),
             end: claiming.clone(),
+            taking: RwLock::default(),
+        });
+        self.admission.send_replace(Some(Arc::clone(&admission)));
+        let claimer = Claimer {
+            shop: Arc::clone(&self.shop),
+            admission,
+            poison_limit: self.config.poison_limit,
         };
         host.spawn(Box::pin(claims.track_future(claimer.run())));
         let watch = Watch {
@@ -311,6 +341,7 @@ impl Keeper {
             self.shop.running.stand(Standing::Lost);
         }
         life.cancel();
+        self.admission.send_replace(None);
         ended(&claims, &workers).await;
         tasks.close();
         tasks.wait().await;

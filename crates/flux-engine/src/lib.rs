@@ -13,6 +13,7 @@
 //! ```
 
 pub mod action;
+mod admission;
 mod charts;
 mod claimer;
 mod config;

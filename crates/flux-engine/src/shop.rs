@@ -6,6 +6,7 @@ use crate::event::Events;
 use flux_core::host::Host;
 use flux_core::ports::branches::Branches;
 use flux_core::ports::peers::Peers;
+use flux_core::ports::runs::Runs;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tokio::sync::Notify;
@@ -13,6 +14,7 @@ use tokio::sync::Notify;
 /// What every worker of an engine shares.
 pub(crate) struct Shop {
     pub branches: Arc<dyn Branches>,
+    pub runs: Arc<dyn Runs>,
     pub charts: Charts,
     pub actions: Arc<dyn Perform>,
     pub host: Arc<dyn Host>,

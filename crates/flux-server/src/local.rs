@@ -1,22 +1,31 @@
 //! What the server is given: the ports of the store, and the engine beside it.
 
+use async_trait::async_trait;
 use flux_core::balance::Load;
 use flux_core::chart::Compiler;
 use flux_core::host::Host;
 use flux_core::ids::Incarnation;
+use flux_core::ports::Error;
 use flux_core::ports::definitions::Definitions;
 use flux_core::ports::identity::Identity;
 use flux_core::ports::members::Members;
 use flux_core::ports::operations::Operations;
-use flux_core::ports::runs::Runs;
+use flux_core::ports::runs::{NewRun, Runs, Submitted};
 use flux_core::ports::throttles::Throttles;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The engine that this server belongs to.
+#[async_trait]
 pub trait Local: Send + Sync {
     /// Its present incarnation.
     fn incarnation(&self) -> Incarnation;
+
+    /// Starts runs, and runs some of them at once.
+    ///
+    /// # Errors
+    /// As for [`Runs::submit`].
+    async fn submit(&self, runs: Vec<NewRun>) -> Result<Vec<Submitted>, Error>;
 
     /// Says that about `ready` branches were made ready.
     fn nudge(&self, ready: u32);

@@ -59,6 +59,21 @@ macro_rules! claim {
 }
 pub(crate) use claim;
 
+/// Whether a member may take new runs of a pool: nothing is throttled, and nothing was ready before them.
+/// `$last` follows. Values: member, pool, pool.
+macro_rules! taker {
+    ($last:literal) => {
+        concat!(
+            "SELECT incarnation FROM member WHERE incarnation = ? AND state = 0 \
+             AND NOT EXISTS (SELECT 1 FROM throttle) \
+             AND NOT EXISTS (SELECT 1 FROM branch WHERE pool = ? AND state = 0 AND lane IS NULL) \
+             AND NOT EXISTS (SELECT 1 FROM branch WHERE pool = ? AND state = 0 AND lane IS NOT NULL)",
+            $last
+        )
+    };
+}
+pub(crate) use taker;
+
 /// A statement with its values.
 pub(crate) struct Sql<'a> {
     text: Cow<'static, str>,

@@ -20,7 +20,7 @@ use flux_core::ports::members::{Joined, Member, Members, NewMember, Takeover};
 use flux_core::ports::operations::{Change, Operated, Operations, Recovery};
 use flux_core::ports::runs::{
     BranchRecord, Event, FailoverRecord, HistoryRecord, NewRun, RunFilter, RunRecord, Runs,
-    Signalled, Submitted, TakeoverRecord,
+    Signalled, Submitted, TakeoverRecord, Taker,
 };
 use flux_core::ports::throttles::{ThrottleRecord, Throttles};
 use flux_core::throttle::Throttle;
@@ -80,7 +80,14 @@ fn workflow_name(name: &WorkflowName) -> String {
 
 #[async_trait]
 impl Runs for Remote {
-    async fn submit(&self, runs: Vec<NewRun>) -> Result<Vec<Submitted>, Error> {
+    async fn submit_and_take(
+        &self,
+        runs: Vec<NewRun>,
+        taker: Option<Taker>,
+    ) -> Result<Vec<Submitted>, Error> {
+        if taker.is_some() {
+            return only_in_the_database("taking a new run");
+        }
         let asked = runs.into_iter().map(|run| v1::NewRun {
             workflow: workflow_name(&run.name),
             input_json: run.input,
@@ -93,6 +100,7 @@ impl Runs for Remote {
             Ok(Submitted {
                 run: read::run_id(&run.name)?,
                 new: !run.already_submitted,
+                taken: false,
             })
         });
         submitted.collect()

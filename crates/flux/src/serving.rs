@@ -3,8 +3,11 @@
 use crate::config::Config;
 use crate::exit::{CONFIG, Failure, UNAVAILABLE};
 use crate::output;
+use async_trait::async_trait;
 use flux_core::balance::Load;
 use flux_core::ids::Incarnation;
+use flux_core::ports::Error;
+use flux_core::ports::runs::{NewRun, Submitted};
 use flux_engine::Handle;
 use flux_failover::SystemHost;
 use flux_peer::Network;
@@ -96,9 +99,14 @@ struct Beside {
     drain: CancellationToken,
 }
 
+#[async_trait]
 impl Local for Beside {
     fn incarnation(&self) -> Incarnation {
         self.engine.incarnation()
+    }
+
+    async fn submit(&self, runs: Vec<NewRun>) -> Result<Vec<Submitted>, Error> {
+        self.engine.submit(runs).await
     }
 
     fn nudge(&self, ready: u32) {

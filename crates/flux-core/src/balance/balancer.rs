@@ -87,17 +87,13 @@ impl Balancer {
 
     /// Whether anybody that counts could take work: if not, there is nothing to share.
     pub fn others_have_room(&mut self, now: BootTime) -> bool {
-        let staleness = self.staleness;
-        self.peers
-            .retain(|_, peer| now.since(peer.report.at) <= staleness);
+        self.forget_the_stale(now);
         self.peers.values().any(|peer| peer.load().free() > 0)
     }
 
     /// How many of `ready` branches to claim now with the own load `load`.
     pub fn share(&mut self, load: &Load, ready: u32, now: BootTime) -> Share {
-        let staleness = self.staleness;
-        self.peers
-            .retain(|_, peer| now.since(peer.report.at) <= staleness);
+        self.forget_the_stale(now);
         self.suppose(self.left.saturating_sub(ready));
         let room = load.free().min(ready);
         let mut share = Share {
@@ -113,6 +109,23 @@ impl Balancer {
             .look_again
             .map(|_| self.leaving_after(share.claim, now));
         share
+    }
+
+    /// How many of `new` branches, of which nobody knows yet, to keep with the own load `load`. What could as
+    /// well go to another engine stays: there it would start later.
+    pub fn part_of_new(&mut self, load: &Load, new: u32, now: BootTime) -> u32 {
+        self.forget_the_stale(now);
+        let engines = self.engines(Some(load));
+        let ties = u32::try_from(engines.len()).unwrap_or(u32::MAX).max(1) - 1;
+        let shares = fill::fill(&engines, new.saturating_add(ties));
+        let mine = engines.iter().position(|engine| engine.who == self.me);
+        mine.map_or(0, |mine| shares[mine].min(new).min(load.free()))
+    }
+
+    fn forget_the_stale(&mut self, now: BootTime) {
+        let staleness = self.staleness;
+        self.peers
+            .retain(|_, peer| now.since(peer.report.at) <= staleness);
     }
 
     /// The engines that count and have room, this one among them if `own` is given and has room.

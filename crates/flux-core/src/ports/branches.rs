@@ -99,6 +99,31 @@ pub struct Claimed {
     pub arrivals: Vec<Arrival>,
 }
 
+impl Claimed {
+    /// The first branch of a new run that `owner` has taken with its submission.
+    #[must_use]
+    pub fn at_submission(run: NewRun, owner: Incarnation) -> Claimed {
+        Claimed {
+            branch: run.branch,
+            run: run.id,
+            chart: run.chart,
+            fence: Fence {
+                owner,
+                epoch: Epoch(1),
+                commit_no: CommitNo(0),
+            },
+            lost: 0,
+            memory: run.memory,
+            run_input: run.input,
+            run_started_at: run.at,
+            traceparent: run.traceparent,
+            pool: run.pool,
+            signals: Vec::new(),
+            arrivals: Vec::new(),
+        }
+    }
+}
+
 /// The full fence: a write with it succeeds only while the row still says exactly this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fence {

@@ -37,6 +37,32 @@ pub struct NewRun {
     pub at: Timestamp,
 }
 
+/// An engine that takes new runs at once, as if it had claimed them in the same moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taker {
+    /// Its incarnation; gets nothing unless it is alive in the members table.
+    pub owner: Incarnation,
+    /// At most so many, the most urgent ones.
+    pub limit: u32,
+    /// `None` for the common pool, or the private pool of the engine: it takes only what is for this one.
+    pub pool: Option<String>,
+}
+
+impl Taker {
+    /// For each of `runs`, whether it takes that one.
+    #[must_use]
+    pub fn choose(&self, runs: &[NewRun]) -> Vec<bool> {
+        let mut places: Vec<usize> = (0..runs.len()).collect();
+        places.retain(|place| runs[*place].pool == self.pool);
+        places.sort_by_key(|place| runs[*place].priority);
+        let mut chosen = vec![false; runs.len()];
+        for place in places.into_iter().take(self.limit as usize) {
+            chosen[place] = true;
+        }
+        chosen
+    }
+}
+
 /// Answer to a submission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submitted {
@@ -44,6 +70,8 @@ pub struct Submitted {
     pub run: RunId,
     /// False when `request_id` had started it before.
     pub new: bool,
+    /// Whether the taker owns its first branch now, in its first epoch. Otherwise it is ready.
+    pub taken: bool,
 }
 
 /// How a branch or a run ended.
@@ -282,8 +310,18 @@ pub enum Resumed {
 /// The clients' side of the store.
 #[async_trait]
 pub trait Runs: Send + Sync {
-    /// Starts runs, all or none.
-    async fn submit(&self, runs: Vec<NewRun>) -> Result<Vec<Submitted>, Error>;
+    /// Starts runs, all or none, for whoever claims their branches.
+    async fn submit(&self, runs: Vec<NewRun>) -> Result<Vec<Submitted>, Error> {
+        self.submit_and_take(runs, None).await
+    }
+
+    /// Starts runs, all or none. `taker` owns its part of them from their first moment, unless there is
+    /// something ready that was there before, or something is throttled.
+    async fn submit_and_take(
+        &self,
+        runs: Vec<NewRun>,
+        taker: Option<Taker>,
+    ) -> Result<Vec<Submitted>, Error>;
 
     /// Delivers an event to one run.
     async fn signal(&self, run: RunId, event: Event, now: Timestamp) -> Result<Signalled, Error>;

@@ -11,12 +11,13 @@ use crate::workflow::{self, Kept, Workflow};
 use crate::world::{Halt, Owner, Stepped, WORLD};
 use flux_core::ids::{BranchId, RunId};
 use flux_core::ownership::Timing;
+use flux_core::ports::Error;
 use flux_core::ports::definitions::Definitions;
 use flux_core::ports::members::Members;
 use flux_core::ports::peers::Alone;
-use flux_core::ports::runs::{Event, Runs};
+use flux_core::ports::runs::{Event, NewRun, Runs, Submitted};
 use flux_core::value::Value;
-use flux_engine::{Config, Engine, RunOptions, Stores, action, deploy, new_run};
+use flux_engine::{Config, Engine, Handle, RunOptions, Stores, action, deploy, new_run};
 use futures_util::FutureExt;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,6 +26,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use uuid::Uuid;
+
+/// How long a client waits for an engine before it asks another one.
+const CLIENT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What came of a life.
 pub struct Lived {
@@ -47,6 +51,8 @@ struct Machine {
     clocks: Arc<Clocks>,
     /// The engine's process, and how to ask it for a drain.
     process: Mutex<Option<(u32, Option<oneshot::Sender<()>>)>>,
+    /// Where clients reach its engine, since it has started.
+    handle: Mutex<Option<Handle>>,
 }
 
 /// Lives the life of a seed.
@@ -65,6 +71,7 @@ pub fn live(seed: u64, sabotage: Sabotage, traced: bool) -> Lived {
             name: format!("e{}", index + 1).into(),
             clocks: Arc::new(clocks),
             process: Mutex::new(None),
+            handle: Mutex::new(None),
         }
     });
     let life = Arc::new(Life {
@@ -242,6 +249,7 @@ impl Life {
         let Some((process, _)) = self.machines[engine].process.lock().unwrap().take() else {
             return;
         };
+        *self.machines[engine].handle.lock().unwrap() = None;
         self.sim.witness().count("crashes");
         self.tell(engine, "crashes");
         self.sim.world.kill(process);
@@ -323,6 +331,7 @@ impl Life {
         let started = Engine::start_with(config, stores, Arc::new(Kept), Arc::new(performer), host);
         match started.await {
             Ok(running) => {
+                *machine.handle.lock().unwrap() = Some(running.handle());
                 if drained.await.is_ok() {
                     running.drain().await;
                 }
@@ -335,6 +344,7 @@ impl Life {
     /// The process ends by itself; something starts it again.
     fn exit(self: &Arc<Life>, engine: usize, process: u32) {
         self.tell(engine, "exits");
+        *self.machines[engine].handle.lock().unwrap() = None;
         let world = Arc::clone(&self.sim.world);
         *self.machines[engine].process.lock().unwrap() = None;
         self.later(Duration::ZERO, move |_| world.kill(process));
@@ -391,6 +401,25 @@ impl Life {
     }
 }
 
+impl Life {
+    /// Through one of the engines, or past all of them.
+    async fn submit(&self, run: NewRun) -> Result<Vec<Submitted>, Error> {
+        let machine = self.sim.rng().below(2 * self.machines.len() as u64);
+        let machine = self.machines.get(machine as usize);
+        let handle = machine.and_then(|machine| machine.handle.lock().unwrap().clone());
+        let Some(handle) = handle else {
+            return self.client_link().submit(vec![run]).await;
+        };
+        tokio::select! {
+            biased;
+            submitted = handle.submit(vec![run]) => submitted,
+            () = self.sim.sleep(CLIENT_PATIENCE) => {
+                Err(Error::Unavailable("the engine does not answer".to_owned()))
+            }
+        }
+    }
+}
+
 /// Submits a run and sends its signals, each again until it is answered.
 async fn client(life: Arc<Life>, workflow: Arc<Workflow>, at: Duration, signals_after: Duration) {
     let (sim, link) = (Arc::clone(&life.sim), life.client_link());
@@ -398,7 +427,7 @@ async fn client(life: Arc<Life>, workflow: Arc<Workflow>, at: Duration, signals_
     let now = link.clocks.calendar(sim.world.now());
     let request = format!("request-{}", sim.world.serial());
     let fresh = |high: u128| Uuid::from_u128((high << 120) | u128::from(sim.world.serial()));
-    let run = flux_core::ports::runs::NewRun {
+    let run = NewRun {
         id: RunId::new(fresh(1)),
         branch: BranchId::new(fresh(2)),
         request_id: Some(request),
@@ -410,7 +439,7 @@ async fn client(life: Arc<Life>, workflow: Arc<Workflow>, at: Duration, signals_
         )
     };
     let id = run.id;
-    while link.submit(vec![run.clone()]).await.is_err() {
+    while life.submit(run.clone()).await.is_err() {
         sim.sleep(Duration::from_millis(100)).await;
     }
     life.accepted

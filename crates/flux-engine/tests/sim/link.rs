@@ -9,7 +9,7 @@ use flux_core::clock::Timestamp;
 use flux_core::ids::{BranchId, Incarnation, RunId};
 use flux_core::ports::Error;
 use flux_core::ports::branches::{
-    Branches, ClaimRequest, Claims, Commit, Committed, Fence, Outlook, Release,
+    Branches, ClaimRequest, Claimed, Claims, Commit, Committed, Fence, Outlook, Release,
 };
 use flux_core::ports::definitions::{
     DefinitionRecord, Definitions, Firing, NewDefinition, ScheduleRecord,
@@ -17,7 +17,7 @@ use flux_core::ports::definitions::{
 use flux_core::ports::members::{Joined, Member, MemberState, Members, NewMember, Takeover};
 use flux_core::ports::runs::{
     BranchRecord, Event, FailoverRecord, HistoryRecord, NewRun, RunFilter, RunRecord, Runs,
-    Signalled, Submitted, TakeoverRecord,
+    Signalled, Submitted, TakeoverRecord, Taker,
 };
 use flux_testkit::MemoryStore;
 use futures_util::FutureExt;
@@ -184,7 +184,35 @@ impl Link {
     fn claim_now(&self, request: ClaimRequest) -> Result<Claims, Error> {
         let owner = request.owner;
         let claims = done(self.sim.store.claim(request))?;
-        self.sim.witness().claimed(owner, &claims);
+        self.took(owner, &claims);
+        Ok(claims)
+    }
+
+    fn submit_now(&self, runs: Vec<NewRun>, taker: Option<Taker>) -> Result<Vec<Submitted>, Error> {
+        let owner = taker.as_ref().map(|taker| taker.owner);
+        let answer = done(self.sim.store.submit_and_take(runs.clone(), taker))?;
+        runs.iter()
+            .for_each(|run| self.sim.witness().submitted(run));
+        if let Some(owner) = owner {
+            let taken = runs.into_iter().zip(&answer).filter(|(_, s)| s.taken);
+            let branches = taken.map(|(run, _)| Claimed::at_submission(run, owner));
+            let branches: Vec<_> = branches.collect();
+            if !branches.is_empty() {
+                self.sim.witness().count("runs taken at once");
+            }
+            self.took(
+                owner,
+                &Claims {
+                    branches,
+                    ..Claims::default()
+                },
+            );
+        }
+        Ok(answer)
+    }
+
+    fn took(&self, owner: Incarnation, claims: &Claims) {
+        self.sim.witness().claimed(owner, claims);
         for claimed in &claims.branches {
             self.tell(|w| {
                 let (branch, fence) = (w.names.branch(claimed.branch), claimed.fence);
@@ -194,7 +222,6 @@ impl Link {
                 )
             });
         }
-        Ok(claims)
     }
 }
 
@@ -404,13 +431,12 @@ impl Definitions for Link {
 
 #[async_trait]
 impl Runs for Link {
-    async fn submit(&self, runs: Vec<NewRun>) -> Result<Vec<Submitted>, Error> {
-        let call = self.call("submit", move |link| {
-            let answer = done(link.sim.store.submit(runs.clone()))?;
-            let mut witness = link.sim.witness();
-            runs.iter().for_each(|run| witness.submitted(run));
-            Ok(answer)
-        });
+    async fn submit_and_take(
+        &self,
+        runs: Vec<NewRun>,
+        taker: Option<Taker>,
+    ) -> Result<Vec<Submitted>, Error> {
+        let call = self.call("submit", move |link| link.submit_now(runs, taker));
         call.await
     }
 

@@ -40,16 +40,7 @@ impl Api {
             let chart = &charts[&wanted.workflow];
             new_run(chart, &wanted.input, wanted.options, now)
         });
-        let submitted = self
-            .ports
-            .runs
-            .submit(runs.collect())
-            .await
-            .map_err(of_store)?;
-        let new = submitted.iter().filter(|submitted| submitted.new).count();
-        if new > 0 {
-            self.local.nudge(new as u32);
-        }
+        let submitted = self.local.submit(runs.collect()).await.map_err(of_store)?;
         let runs = submitted.into_iter().map(|submitted| SubmittedRun {
             name: names::run(submitted.run),
             already_submitted: !submitted.new,

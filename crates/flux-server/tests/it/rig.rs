@@ -7,6 +7,7 @@ use flux_core::ports::Error;
 use flux_core::ports::identity::{Cluster, Identity};
 use flux_core::ports::members::{Members, NewMember};
 use flux_core::ports::peers::Alone;
+use flux_core::ports::runs::{self, Runs, Submitted};
 use flux_engine::{Config, Engine, Stores};
 use flux_failover::{SystemClock, SystemHost};
 use flux_lang::Language;
@@ -29,14 +30,22 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// What the server said to the engine beside it.
 pub struct Beside {
     pub incarnation: Incarnation,
+    pub runs: Arc<SqliteStore>,
     pub nudged: AtomicU32,
     pub drained: AtomicBool,
     pub load: Mutex<Option<(Load, Duration)>>,
 }
 
+#[async_trait::async_trait]
 impl Local for Beside {
     fn incarnation(&self) -> Incarnation {
         self.incarnation
+    }
+
+    async fn submit(&self, runs: Vec<runs::NewRun>) -> Result<Vec<Submitted>, Error> {
+        let submitted = self.runs.submit(runs).await?;
+        self.nudge(submitted.iter().map(|s| u32::from(s.new)).sum());
+        Ok(submitted)
     }
 
     fn nudge(&self, ready: u32) {
@@ -103,6 +112,7 @@ impl Rig {
             members: store.members(),
             beside: Arc::new(Beside {
                 incarnation: Incarnation::new(Uuid::now_v7()),
+                runs: Arc::clone(&store),
                 nudged: AtomicU32::new(0),
                 drained: AtomicBool::new(false),
                 load: Mutex::new(None),

@@ -77,6 +77,15 @@ pub(crate) const ALIVE: &str = "\
         SELECT 1 FROM branch WHERE pool = ? AND state = 0 AND lane IS NOT NULL) AS INTEGER) \
     FROM member WHERE incarnation = ? AND state = 0 FOR KEY SHARE OF member";
 
+/// See [`crate::sql::taker`]; the lock as in [`ALIVE`].
+macro_rules! taker {
+    () => {
+        crate::sql::taker!(" FOR KEY SHARE OF member")
+    };
+}
+pub(crate) use taker;
+pub(crate) const TAKER: &str = taker!();
+
 /// Waits until the claims of a member ([`ALIVE`]) have ended. What the next statement sees is then
 /// all that it will ever own, unless it claims again. Value: member.
 pub(crate) const LOCK_MEMBER: &str = "SELECT state FROM member WHERE incarnation = ? FOR UPDATE";

@@ -19,7 +19,7 @@ use flux_core::ports::members::{Joined, Member, Members, NewMember, Takeover};
 use flux_core::ports::operations::{Change, Operated, Operations, Recovery};
 use flux_core::ports::runs::{
     BranchRecord, Event, FailoverRecord, HistoryRecord, NewRun, RunFilter, RunRecord, Runs,
-    Signalled, Submitted, TakeoverRecord,
+    Signalled, Submitted, TakeoverRecord, Taker,
 };
 use flux_core::ports::throttles::{ThrottleRecord, Throttles};
 use flux_core::throttle::Throttle;
@@ -108,8 +108,12 @@ impl Branches for Store {
 
 #[async_trait]
 impl Runs for Store {
-    async fn submit(&self, runs: Vec<NewRun>) -> Result<Vec<Submitted>, Error> {
-        match self.writer.write(Write::Submit(runs)).await? {
+    async fn submit_and_take(
+        &self,
+        runs: Vec<NewRun>,
+        taker: Option<Taker>,
+    ) -> Result<Vec<Submitted>, Error> {
+        match self.writer.write(Write::Submit(runs, taker)).await? {
             Answer::Submitted(submitted) => Ok(submitted),
             _ => unexpected(),
         }

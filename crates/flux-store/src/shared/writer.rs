@@ -18,7 +18,7 @@ use flux_core::ports::branches::{
 use flux_core::ports::definitions::{Firing, NewDefinition, ScheduleRecord};
 use flux_core::ports::members::{Joined, Member, NewMember, Takeover};
 use flux_core::ports::operations::{Change, Operated, Recovery};
-use flux_core::ports::runs::{Event, NewRun, Signalled, Submitted};
+use flux_core::ports::runs::{Event, NewRun, Signalled, Submitted, Taker};
 use flux_core::throttle::Throttle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
@@ -53,7 +53,7 @@ pub(crate) enum Write {
     Schedules,
     Commit(Box<Commit>),
     Release(Box<Release>),
-    Submit(Vec<NewRun>),
+    Submit(Vec<NewRun>, Option<Taker>),
     Signal(RunId, Event, Timestamp),
     Deploy(NewDefinition),
     Fire(Firing),
@@ -347,7 +347,9 @@ async fn one(conn: &mut Conn, write: &Write) -> Result<Answer, Fail> {
             let mut fx = Effects::at(r.now);
             Answer::Yes(release::release(conn, &mut fx, r).await?)
         }
-        Write::Submit(runs) => Answer::Submitted(submit::submit(conn, runs).await?),
+        Write::Submit(runs, taker) => {
+            Answer::Submitted(submit::submit(conn, runs, taker.as_ref()).await?)
+        }
         Write::Signal(run, event, now) => {
             let mut fx = Effects::at(*now);
             Answer::Signalled(signal::signal(conn, &mut fx, *run, event).await?)

@@ -83,5 +83,8 @@ pub(crate) const ALIVE: &str = "\
         SELECT 1 FROM branch WHERE pool = ? AND state = 0 AND lane IS NOT NULL) AS INTEGER) \
     FROM member WHERE incarnation = ? AND state = 0";
 
+/// See [`crate::sql::taker`].
+pub(crate) const TAKER: &str = crate::sql::taker!("");
+
 /// All throttles: the writer has the file for itself.
 pub(crate) use super::shared::queries::throttles::ALL as LOCK_THROTTLES;

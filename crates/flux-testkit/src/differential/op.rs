@@ -8,7 +8,11 @@ use proptest::prelude::*;
 /// What a caller of the store does; numbers name things by position, wrapped around.
 #[derive(Clone, Debug)]
 pub(super) enum Op {
-    Submit(Vec<Start>),
+    Submit {
+        runs: Vec<Start>,
+        /// The engine that takes so many of them, of its pool.
+        taker: Option<(u8, u8, bool)>,
+    },
     Claim {
         engine: u8,
         limit: u8,
@@ -113,7 +117,8 @@ pub(super) fn sequences() -> impl Strategy<Value = Vec<Op>> {
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        4 => vec(start(), 1..4).prop_map(Op::Submit),
+        4 => (vec(start(), 1..4), option::of((0..3_u8, 1..3_u8, any::<bool>())))
+            .prop_map(|(runs, taker)| Op::Submit { runs, taker }),
         8 => (0..3_u8, 0..6_u8, any::<bool>())
             .prop_map(|(engine, limit, pool)| Op::Claim { engine, limit, pool }),
         16 => change().prop_map(Op::Commit),

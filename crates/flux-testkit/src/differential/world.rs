@@ -10,7 +10,7 @@ use flux_core::ports::branches::{
     ClaimRequest, Claimed, Claims, Commit, Committed, Release, ReleaseTo,
 };
 use flux_core::ports::definitions::{Firing, NewDefinition, NewSchedule};
-use flux_core::ports::runs::RunFilter;
+use flux_core::ports::runs::{NewRun, RunFilter, Taker};
 use flux_core::throttle::{Limits, Scope, Throttle, urgency};
 
 use super::make::{POOL, numbered};
@@ -58,9 +58,9 @@ impl World {
         self.next_id = 100 + step * 100;
         self.now = i64::from(step) * 2;
         match op {
-            Op::Submit(starts) => {
-                let runs = self.starts(starts);
-                shown(self.ports.store.submit(runs).await)
+            Op::Submit { runs, taker } => {
+                let runs = self.starts(runs);
+                self.submit(runs, *taker).await
             }
             Op::Claim {
                 engine,
@@ -96,6 +96,22 @@ impl World {
             Op::Throttle { namespace, closed } => self.throttle(*namespace, *closed).await,
             of_members => self.of_members(of_members).await,
         }
+    }
+
+    async fn submit(&mut self, runs: Vec<NewRun>, taker: Option<(u8, u8, bool)>) -> String {
+        let taker = taker.map(|(engine, limit, pool)| Taker {
+            owner: self.engine(engine),
+            limit: u32::from(limit),
+            pool: pool.then(|| POOL.to_owned()),
+        });
+        let owner = taker.as_ref().map(|taker| taker.owner);
+        let submitted = self.ports.store.submit_and_take(runs.clone(), taker).await;
+        for (run, submitted) in runs.into_iter().zip(submitted.iter().flatten()) {
+            if let Some(owner) = owner.filter(|_| submitted.taken) {
+                self.claims.push(Claimed::at_submission(run, owner));
+            }
+        }
+        shown(submitted)
     }
 
     async fn claim(&mut self, engine: u8, limit: u8, pool: bool) -> String {

@@ -164,11 +164,17 @@ impl State {
         }
     }
 
-    fn take(&mut self, id: BranchId, request: &ClaimRequest) -> Claimed {
+    /// A ready branch gets its next owner.
+    pub(super) fn own(&mut self, id: BranchId, owner: Incarnation) -> &mut Branch {
         let branch = self.branch(id);
         branch.step(BranchEvent::Claim);
-        branch.owner = Some(request.owner);
+        branch.owner = Some(owner);
         branch.epoch = branch.epoch.next();
+        branch
+    }
+
+    fn take(&mut self, id: BranchId, request: &ClaimRequest) -> Claimed {
+        let branch = self.own(id, request.owner);
         branch.updated_at = request.now;
         let branch = branch.clone();
         let new = &self.runs[&branch.run].new;

@@ -14,7 +14,7 @@ use flux_core::ports::definitions::{
 use flux_core::ports::members::{Joined, Member, MemberState, Members, NewMember, Takeover};
 use flux_core::ports::runs::{
     BranchRecord, Event, FailoverRecord, HistoryRecord, NewRun, RunFilter, RunRecord, Runs,
-    Signalled, Submitted, TakeoverRecord,
+    Signalled, Submitted, TakeoverRecord, Taker,
 };
 use flux_core::ports::throttles::{ThrottleRecord, Throttles};
 use flux_core::throttle::Throttle;
@@ -57,8 +57,12 @@ impl Branches for MemoryStore {
 
 #[async_trait]
 impl Runs for MemoryStore {
-    async fn submit(&self, runs: Vec<NewRun>) -> Result<Vec<Submitted>, Error> {
-        self.lock().submit(&runs)
+    async fn submit_and_take(
+        &self,
+        runs: Vec<NewRun>,
+        taker: Option<Taker>,
+    ) -> Result<Vec<Submitted>, Error> {
+        self.lock().submit(&runs, taker.as_ref())
     }
 
     async fn signal(&self, run: RunId, event: Event, now: Timestamp) -> Result<Signalled, Error> {

@@ -6,24 +6,47 @@ use flux_core::ids::{BranchId, CommitNo, Epoch};
 use flux_core::ports::Error;
 use flux_core::ports::branches::NewBranch;
 use flux_core::ports::definitions::{Firing, NewDefinition};
-use flux_core::ports::runs::{NewRun, Submitted};
+use flux_core::ports::members::MemberState;
+use flux_core::ports::runs::{NewRun, Submitted, Taker};
 use flux_core::throttle::Scope;
 
 use super::state::{Branch, Definition, Run, Schedule, State};
 
 impl State {
-    pub(super) fn submit(&mut self, runs: &[NewRun]) -> Result<Vec<Submitted>, Error> {
+    pub(super) fn submit(
+        &mut self,
+        runs: &[NewRun],
+        taker: Option<&Taker>,
+    ) -> Result<Vec<Submitted>, Error> {
         self.require_definitions(runs)?;
-        let answers = runs.iter().map(|run| {
+        let taker = taker.filter(|taker| self.may_take(taker));
+        let chosen = taker.map_or_else(|| vec![false; runs.len()], |taker| taker.choose(runs));
+        let answers = runs.iter().zip(chosen).map(|(run, chosen)| {
             let new = self.start(run, None);
+            let taker = taker.filter(|_| new && chosen);
+            if let Some(taker) = taker {
+                self.own(run.branch, taker.owner);
+            }
             let request = run.request_id.as_ref().filter(|_| !new);
             let first = request.and_then(|request| self.requests.get(request));
             Submitted {
                 run: first.copied().unwrap_or(run.id),
                 new,
+                taken: taker.is_some(),
             }
         });
         Ok(answers.collect())
+    }
+
+    /// Whether it is alive, nothing is throttled, and nothing was ready before.
+    fn may_take(&self, taker: &Taker) -> bool {
+        let member = self.members.get(&taker.owner);
+        let ready = self.branches_where(|branch| {
+            branch.state == BranchState::Ready && branch.pool == taker.pool
+        });
+        member.is_some_and(|member| member.state == MemberState::Alive)
+            && self.throttles.is_empty()
+            && ready.is_empty()
     }
 
     /// Asked before anything is written, because nothing can be taken back.

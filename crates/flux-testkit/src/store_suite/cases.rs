@@ -148,6 +148,11 @@ macro_rules! store_suite {
                 the_same_run_is_started_once,
                 all_start_or_none,
                 a_mistake_of_one_caller_stays_with_it,
+                a_taker_owns_its_part_from_the_first_moment,
+                nothing_is_taken_past_what_is_ready,
+                a_taker_has_no_right_to_the_rest,
+                only_the_living_take,
+                what_was_started_before_is_not_taken,
             ],
             takeover: [
                 a_branch_is_freed_at_its_commit_point,

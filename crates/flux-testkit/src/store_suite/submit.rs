@@ -1,9 +1,10 @@
 //! Starting runs.
 
 use flux_core::branch::{BranchState, RunState};
-use flux_core::ids::{CommitNo, Epoch};
+use flux_core::ids::{CommitNo, Epoch, Incarnation};
 use flux_core::ports::Error;
-use flux_core::ports::runs::{NewRun, RunRecord, Submitted};
+use flux_core::ports::branches::Claimed;
+use flux_core::ports::runs::{NewRun, RunRecord, Submitted, Taker};
 
 use super::fixture::*;
 
@@ -18,6 +19,7 @@ fn answer(number: u32, new: bool) -> Submitted {
     Submitted {
         run: run_id(number),
         new,
+        taken: false,
     }
 }
 
@@ -55,6 +57,113 @@ pub async fn a_run_starts(ports: Ports) {
     assert_eq!((branch.parent, branch.index, branch.lost), (None, 0, 0));
     assert_eq!(branch.due_at, Some(at(1)));
     assert_eq!((branch.owner, &branch.engine), (None, &None));
+}
+
+fn taken(number: u32) -> Submitted {
+    Submitted {
+        taken: true,
+        ..answer(number, true)
+    }
+}
+
+fn taker(owner: Incarnation, limit: u32) -> Taker {
+    Taker {
+        owner,
+        limit,
+        pool: None,
+    }
+}
+
+async fn submit_and_take(ports: &Ports, runs: Vec<NewRun>, taker: Taker) -> Vec<Submitted> {
+    let submitted = ports.store.submit_and_take(runs, Some(taker)).await;
+    submitted.expect("submit")
+}
+
+/// What is taken at once is as if it had been claimed in the same moment, and goes on from there.
+pub async fn a_taker_owns_its_part_from_the_first_moment(ports: Ports) {
+    ports.deploy().await;
+    let owner = ports.engine(1).await;
+    let urgent = NewRun {
+        priority: -1,
+        ..run(3)
+    };
+    let runs = vec![run(1), run(2), urgent.clone()];
+    let submitted = submit_and_take(&ports, runs, taker(owner, 2)).await;
+    assert_eq!(submitted, [taken(1), answer(2, true), taken(3)]);
+    let row = &ports.branches(3).await[0];
+    assert_eq!((row.state, row.owner), (BranchState::Running, Some(owner)));
+    assert_eq!((row.epoch, row.commit_no), (Epoch(1), CommitNo(0)));
+    let claimed = Claimed::at_submission(urgent, owner);
+    let owned = ports.store.owned(owner).await.expect("owned");
+    assert!(owned.contains(&(branch_id(3), claimed.fence)), "{owned:?}");
+    ports.stored(commit(&claimed, ends(completed()))).await;
+    let other = ports.engine(2).await;
+    let left = ports.claims(other, 10, 10).await.branches;
+    assert_eq!(left.iter().map(|c| c.run).collect::<Vec<_>>(), [run_id(2)]);
+}
+
+/// Who came before goes before: nothing is taken past what is ready, in the same pool.
+pub async fn nothing_is_taken_past_what_is_ready(ports: Ports) {
+    ports.deploy().await;
+    let owner = ports.engine(1).await;
+    let elsewhere = NewRun {
+        pool: Some("special".to_owned()),
+        ..run(1)
+    };
+    ports.submit(vec![elsewhere.clone()]).await;
+    let submitted = submit_and_take(&ports, vec![run(2)], taker(owner, 9)).await;
+    assert_eq!(submitted, [taken(2)]);
+    ports.submit(vec![run(3)]).await;
+    let submitted = submit_and_take(&ports, vec![run(4)], taker(owner, 9)).await;
+    assert_eq!(submitted, [answer(4, true)]);
+    let claims = ports.claims(owner, 10, 10).await;
+    assert_eq!(claims.branches.len(), 2);
+}
+
+/// Only what is of the taker's pool, and nothing while there is a throttle.
+pub async fn a_taker_has_no_right_to_the_rest(ports: Ports) {
+    ports.deploy().await;
+    let owner = ports.engine(1).await;
+    let elsewhere = NewRun {
+        pool: Some("special".to_owned()),
+        ..run(1)
+    };
+    let submitted = submit_and_take(&ports, vec![elsewhere], taker(owner, 9)).await;
+    assert_eq!(submitted, [answer(1, true)]);
+    ports.throttle("ns/other", Some(1), None).await;
+    let submitted = submit_and_take(&ports, vec![run(2)], taker(owner, 9)).await;
+    assert_eq!(submitted, [answer(2, true)]);
+}
+
+/// An engine that is declared dead, drains or is unknown takes nothing; the run starts all the same.
+pub async fn only_the_living_take(ports: Ports) {
+    ports.deploy().await;
+    let (dead, leaving) = (ports.engine(1).await, ports.engine(2).await);
+    ports.kill(dead, leaving).await;
+    ports.members.set_draining(leaving).await.expect("drain");
+    for (number, owner) in [(1, dead), (2, leaving), (3, incarnation(9))] {
+        let private = NewRun {
+            pool: Some(format!("of {number}")),
+            ..run(number)
+        };
+        let taker = Taker {
+            pool: private.pool.clone(),
+            ..taker(owner, 9)
+        };
+        let submitted = submit_and_take(&ports, vec![private], taker).await;
+        assert_eq!(submitted, [answer(number, true)]);
+    }
+}
+
+/// The same request again takes nothing.
+pub async fn what_was_started_before_is_not_taken(ports: Ports) {
+    ports.deploy().await;
+    let (first, second) = (ports.engine(1).await, ports.engine(2).await);
+    let submitted = submit_and_take(&ports, vec![requested(1, "r")], taker(first, 9)).await;
+    assert_eq!(submitted, [taken(1)]);
+    let again = submit_and_take(&ports, vec![requested(2, "r")], taker(second, 9)).await;
+    assert_eq!(again, [answer(1, false)]);
+    assert_eq!(ports.branches(1).await[0].owner, Some(first));
 }
 
 /// The same request again is answered with the run that it started.

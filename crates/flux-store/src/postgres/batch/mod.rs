@@ -34,7 +34,9 @@ pub(crate) async fn apply(conn: &mut Conn, writes: &[&Write]) -> Result<Vec<Opti
                 Then::End { outcome, .. } => ends.push((place, &**c, outcome)),
                 Then::Wait(_) => {}
             },
-            Write::Submit(runs) => submissions.push((place, runs.as_slice())),
+            Write::Submit(runs, taker) => {
+                submissions.push((place, runs.as_slice(), taker.as_ref()));
+            }
             _ => {}
         }
     }

@@ -2,10 +2,10 @@
 
 use flux_core::ids::RunId;
 use flux_core::ports::Error;
-use flux_core::ports::runs::{NewRun, Submitted};
+use flux_core::ports::runs::{NewRun, Submitted, Taker};
 use uuid::Uuid;
 
-use super::{Conn, Id, RawId};
+use super::{Conn, Id, RawId, dialect};
 use crate::codec::{At, pool};
 use crate::error::Fail;
 use crate::sql::sql;
@@ -18,31 +18,59 @@ pub(crate) const INSERT_RUN: &str = "\
 /// A type that a run listens to, once. Values: kind, run.
 pub(crate) const INSERT_SUBSCRIPTION: &str =
     "INSERT INTO subscription (kind, run_id) VALUES (?, ?) ON CONFLICT DO NOTHING";
+/// The first branch of a run: ready in epoch 0, or running in epoch 1 with its taker.
 pub(crate) const INSERT_ROOT: &str = "\
-    INSERT INTO branch (id, run_id, parent_id, idx, root, state, epoch, commit_no, lost, \
+    INSERT INTO branch (id, run_id, parent_id, idx, root, state, epoch, owner, commit_no, lost, \
         priority, pool, due_at, node, created_at, updated_at, memory) \
-    VALUES (?, ?, NULL, 0, 1, 0, 0, 0, 0, ?, ?, ?, '/', ?, ?, ?)";
+    VALUES (?, ?, NULL, 0, 1, ?, ?, ?, 0, 0, ?, ?, ?, '/', ?, ?, ?)";
 pub(crate) const RUN_OF_REQUEST: &str = "SELECT id FROM run WHERE request_id = ?";
 pub(crate) const DEFINED: &str = "SELECT 1 FROM definition WHERE chart = ?";
 
 /// Starts runs; one that was started before by the same request is answered instead.
-pub(crate) async fn submit(conn: &mut Conn, runs: &[NewRun]) -> Result<Vec<Submitted>, Fail> {
+pub(crate) async fn submit(
+    conn: &mut Conn,
+    runs: &[NewRun],
+    taker: Option<&Taker>,
+) -> Result<Vec<Submitted>, Fail> {
     let mut answers = Vec::with_capacity(runs.len());
     let mut defined = None;
-    for run in runs {
+    let owners = owners(conn, runs, taker).await?;
+    for (run, owner) in runs.iter().zip(owners) {
         // Mostly many runs of one definition: asked for once.
         if defined != Some(&run.chart) {
             require_definition(conn, run).await?;
             defined = Some(&run.chart);
         }
-        let new = insert(conn, run, None).await?;
+        let new = insert(conn, run, None, owner).await?;
         let started = match (&run.request_id, new) {
             (Some(request), false) => of_request(conn, request).await?.unwrap_or(run.id),
             _ => run.id,
         };
-        answers.push(Submitted { run: started, new });
+        answers.push(Submitted {
+            run: started,
+            new,
+            taken: new && owner.is_some(),
+        });
     }
     Ok(answers)
+}
+
+/// Who takes each of these runs.
+async fn owners(
+    conn: &mut Conn,
+    runs: &[NewRun],
+    taker: Option<&Taker>,
+) -> Result<Vec<Option<Uuid>>, Fail> {
+    let Some(taker) = taker else {
+        return Ok(vec![None; runs.len()]);
+    };
+    let owner = taker.owner.uuid();
+    let pool = pool(taker.pool.as_deref());
+    let statement = sql(dialect::TAKER).id(owner).text(pool).text(pool);
+    let may: Vec<(RawId,)> = statement.rows::<(Id,)>().load(conn).await?;
+    let chosen = taker.choose(runs).into_iter();
+    let owner = |chosen| (chosen && !may.is_empty()).then_some(owner);
+    Ok(chosen.map(owner).collect())
 }
 
 pub(crate) async fn of_request(conn: &mut Conn, request: &str) -> Result<Option<RunId>, Fail> {
@@ -68,10 +96,15 @@ pub(crate) async fn start(
     parent: Option<Uuid>,
 ) -> Result<bool, Fail> {
     require_definition(conn, run).await?;
-    insert(conn, run, parent).await
+    insert(conn, run, parent, None).await
 }
 
-async fn insert(conn: &mut Conn, run: &NewRun, parent: Option<Uuid>) -> Result<bool, Fail> {
+async fn insert(
+    conn: &mut Conn,
+    run: &NewRun,
+    parent: Option<Uuid>,
+    owner: Option<Uuid>,
+) -> Result<bool, Fail> {
     let at = run.at.as_micros();
     let inserted = sql(INSERT_RUN)
         .id(run.id.uuid())
@@ -95,6 +128,9 @@ async fn insert(conn: &mut Conn, run: &NewRun, parent: Option<Uuid>) -> Result<b
     sql(INSERT_ROOT)
         .id(run.branch.uuid())
         .id(run.id.uuid())
+        .int(i64::from(owner.is_some()))
+        .int(i64::from(owner.is_some()))
+        .maybe_id(owner)
         .int(i64::from(run.priority))
         .text(pool(run.pool.as_deref()))
         .int(at)
