@@ -61,7 +61,7 @@ fn types(name: &str) -> &'static str {
         }
         "submissions" => {
             "(uuid[], text[], text[], text[], text[], text[], bigint[], text[], bigint[], text[], \
-                text[], uuid[], text[])"
+                text[], uuid[], text[], bigint[])"
         }
         _ if name.starts_with("list ") || name == "list" => {
             "(text, text, text, text, bigint, uuid, bigint)"
@@ -78,6 +78,7 @@ fn statements() -> BTreeMap<&'static str, String> {
         ("claim from a lane", dialect::CLAIM_LANE),
         ("divert", dialect::DIVERT),
         ("alive", dialect::ALIVE),
+        ("taker", dialect::TAKER),
         ("free", dialect::FREE),
         ("lock run", dialect::LOCK_RUN),
         ("lock runs", dialect::LOCK_RUNS),

@@ -15,6 +15,7 @@ fn statements() -> BTreeMap<&'static str, String> {
     let own = [
         ("promote", dialect::PROMOTE_DUE),
         ("claim", dialect::CLAIM_READY),
+        ("taker", dialect::TAKER),
         ("claim past the throttled", dialect::CLAIM_FREE),
         ("claim from a lane", dialect::CLAIM_LANE),
         ("divert", dialect::DIVERT),
