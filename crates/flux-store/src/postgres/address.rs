@@ -9,6 +9,7 @@
 //! Nothing in this module reads a file or the environment, or prints a password.
 
 mod error;
+mod libpq;
 mod parameters;
 mod parse;
 
