@@ -1,19 +1,27 @@
-//! Real engines in this process: under load, and idle.
+//! Real engines in this process, and the runs that they are given.
 
 use super::Bench;
-use super::report::{Latency, Load};
+use super::latency::Latency;
 use crate::exit::Failure;
 use crate::{serving, wiring};
+use flux_core::clock::Clock;
+use flux_core::ids::{BranchId, RunId};
 use flux_core::ports::peers::{Alone, Peers};
-use flux_core::ports::runs::Outcome;
-use flux_engine::{Engine, EngineEvent};
+use flux_core::ports::runs::{Event, Outcome};
+use flux_engine::{Engine, EngineEvent, Handle};
+use flux_failover::SystemClock;
 use flux_store::{Stats, Store};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
-use tokio::sync::broadcast;
+use std::time::{Duration, Instant};
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+use uuid::Uuid;
+
+/// The longest that no run ends while some should.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How the engines of a measurement are set up.
 #[derive(Clone, Copy)]
@@ -26,55 +34,16 @@ pub struct Setup {
     pub network: bool,
 }
 
-/// Runs `runs` runs, with `in_flight` of them submitted and not ended at any moment.
-pub async fn load(bench: &Bench, setup: Setup, runs: u32, in_flight: u32) -> Result<Load, Failure> {
-    let mut fleet = Fleet::start(bench, setup).await?;
-    let before = fleet.stats();
-    let begin = Instant::now();
-    let mut submitted = fleet.submit(bench, runs.min(in_flight)).await?;
-    let (mut ended, mut gone) = (0, 0);
-    while ended < runs {
-        fleet.next_end().await?;
-        ended += 1;
-        gone += 1;
-        // In groups, as a client that has many runs to start would do it.
-        if gone >= in_flight.div_ceil(4) && submitted < runs {
-            submitted += fleet.submit(bench, gone.min(runs - submitted)).await?;
-            gone = 0;
-        }
-    }
-    let took = begin.elapsed();
-    let load = Load::new(runs, took, before, fleet.stats());
-    fleet.drain().await;
-    Ok(load)
-}
-
-/// Runs one run after the other; from before its submission to the news of its end.
-pub async fn latency(bench: &Bench, runs: u32) -> Result<Latency, Failure> {
-    let setup = Setup {
-        engines: 1,
-        concurrency: 10,
-        network: false,
-    };
-    let mut fleet = Fleet::start(bench, setup).await?;
-    let mut times = Vec::with_capacity(runs as usize);
-    for _ in 0..runs {
-        let begin = Instant::now();
-        fleet.submit(bench, 1).await?;
-        fleet.next_end().await?;
-        times.push(begin.elapsed());
-    }
-    fleet.drain().await;
-    Ok(Latency::of(times))
-}
-
-/// The engines of one measurement.
-struct Fleet {
+/// The engines of one measurement, and the runs that have not ended.
+pub struct Fleet {
     nodes: Vec<Node>,
     /// Who is submitted to next.
     turn: usize,
-    /// For each run that ended, whether it completed; an error when news of some were lost.
-    ends: UnboundedReceiver<Result<bool, Failure>>,
+    /// Since when each run counts, by its first branch: the run ends with it.
+    open: HashMap<BranchId, Instant>,
+    latency: Latency,
+    telling: UnboundedSender<News>,
+    news: UnboundedReceiver<News>,
 }
 
 struct Node {
@@ -84,63 +53,135 @@ struct Node {
     closing: CancellationToken,
 }
 
+/// What is heard of the engines.
+enum News {
+    Ended(BranchId, Instant, Outcome),
+    Failed(Failure),
+}
+
 impl Fleet {
-    async fn start(bench: &Bench, setup: Setup) -> Result<Fleet, Failure> {
-        let (news, ends) = unbounded_channel();
-        let mut nodes = Vec::new();
-        for number in 1..=setup.engines {
-            let node = Node::start(bench, setup, number).await?;
-            let events = node.engine.events();
-            tokio::spawn(tell_ends(events, news.clone()));
-            nodes.push(node);
-        }
-        let mut fleet = Fleet {
-            nodes,
+    /// Without any engine yet.
+    pub fn new() -> Fleet {
+        let (telling, news) = unbounded_channel();
+        Fleet {
+            nodes: Vec::new(),
             turn: 0,
-            ends,
-        };
-        // An engine claims once its first heartbeat has succeeded; a first run for each shows that some do.
-        for _ in 0..setup.engines {
-            fleet.submit(bench, 1).await?;
-            fleet.next_end().await?;
+            open: HashMap::new(),
+            latency: Latency::new(),
+            telling,
+            news,
         }
-        Ok(fleet)
     }
 
-    fn stats(&self) -> Stats {
+    /// Starts the engines.
+    pub async fn start(&mut self, bench: &Bench, setup: Setup) -> Result<(), Failure> {
+        for number in 1..=setup.engines {
+            let node = Node::start(bench, setup, number).await?;
+            let teller = Teller {
+                store: Arc::clone(&node.store),
+                engine: node.engine.handle(),
+                signal: bench.workload.signal(),
+                news: self.telling.clone(),
+            };
+            tokio::spawn(teller.tell(node.engine.events()));
+            self.nodes.push(node);
+        }
+        Ok(())
+    }
+
+    /// An engine claims once its first heartbeat has succeeded; a first run for each shows that some do.
+    pub async fn warm_up(&mut self, bench: &Bench) -> Result<(), Failure> {
+        for _ in 0..self.nodes.len() {
+            self.submit(bench, 1).await?;
+            self.next_end().await?;
+        }
+        self.latency = Latency::new();
+        Ok(())
+    }
+
+    /// What the engines' stores have done so far.
+    pub fn stats(&self) -> Stats {
         let sum = |sum: Stats, stats: Stats| Stats {
             ticks: sum.ticks + stats.ticks,
             requests: sum.requests + stats.requests,
             largest: sum.largest.max(stats.largest),
+            statements: sum.statements + stats.statements,
         };
         let all = self.nodes.iter().map(|node| node.store.stats());
         all.fold(Stats::default(), sum)
     }
 
-    /// Submits to one engine, the next time to the next one.
-    async fn submit(&mut self, bench: &Bench, count: u32) -> Result<u32, Failure> {
-        let node = &self.nodes[self.turn % self.nodes.len()];
-        self.turn += 1;
-        node.store.submit(bench.runs(count)).await?;
-        node.engine.nudge(count);
-        Ok(count)
+    /// Submits so many runs, which count from now.
+    pub async fn submit(&mut self, bench: &Bench, count: u32) -> Result<(), Failure> {
+        let since = vec![Instant::now(); count as usize];
+        for group in since.chunks(bench.group()) {
+            self.submission(bench, group).await?;
+        }
+        Ok(())
     }
 
-    /// Waits until a run has ended, which must have completed.
-    async fn next_end(&mut self) -> Result<(), Failure> {
-        match self.ends.recv().await {
-            Some(Ok(true)) => Ok(()),
-            Some(Ok(false)) => Err(Failure::new(1, "a run of the benchmark faulted")),
-            Some(Err(failure)) => Err(failure),
-            None => Err(Failure::new(1, "the engines have ended")),
+    /// Will submit a run for each of these moments, from which they count: to one engine, the next time to
+    /// the next one.
+    pub fn submission(
+        &mut self,
+        bench: &Bench,
+        since: &[Instant],
+    ) -> impl Future<Output = Result<(), Failure>> + use<> {
+        let runs = bench.runs(since.len());
+        for (run, since) in runs.iter().zip(since) {
+            self.expect(run.branch, *since);
+        }
+        let node = &self.nodes[self.turn % self.nodes.len()];
+        self.turn += 1;
+        let (store, engine) = (Arc::clone(&node.store), node.engine.handle());
+        async move {
+            let count = runs.len() as u32;
+            store.submit(runs).await?;
+            engine.nudge(count);
+            Ok(())
         }
     }
 
-    async fn drain(self) {
+    /// Takes note of a run with this first branch, and of since when it counts.
+    pub fn expect(&mut self, branch: BranchId, since: Instant) {
+        self.open.insert(branch, since);
+    }
+
+    /// Waits until one of the runs has ended, which must have completed.
+    pub async fn next_end(&mut self) -> Result<(), Failure> {
+        loop {
+            let (branch, at, outcome) = match tokio::time::timeout(PATIENCE, self.news.recv()).await
+            {
+                Ok(Some(News::Ended(branch, at, outcome))) => (branch, at, outcome),
+                Ok(Some(News::Failed(failure))) => return Err(failure),
+                Ok(None) | Err(_) => return Err(self.stuck()),
+            };
+            // Branches of splits and runs of sub-workflows end, too.
+            let Some(since) = self.open.remove(&branch) else {
+                continue;
+            };
+            if !matches!(outcome, Outcome::Completed { .. }) {
+                let text = format!("a run of the benchmark did not complete: {outcome:?}");
+                return Err(Failure::new(1, text));
+            }
+            self.latency.record(at.saturating_duration_since(since));
+            return Ok(());
+        }
+    }
+
+    fn stuck(&self) -> Failure {
+        let (open, seconds) = (self.open.len(), PATIENCE.as_secs());
+        let text = format!("no run has ended for {seconds} s, and {open} have not ended");
+        Failure::new(1, text).help("lower --in-flight or --rate")
+    }
+
+    /// Ends the engines; from when they counted to when they ended is told of all runs that did.
+    pub async fn drain(self) -> Latency {
         for node in self.nodes {
             node.engine.drain().await;
             node.closing.cancel();
         }
+        self.latency
     }
 }
 
@@ -178,25 +219,68 @@ impl Node {
     }
 }
 
-/// Passes on the ends of runs.
-async fn tell_ends(
-    mut events: broadcast::Receiver<EngineEvent>,
-    news: UnboundedSender<Result<bool, Failure>>,
-) {
-    loop {
-        let told = match events.recv().await {
-            Ok(EngineEvent::BranchEnded { outcome, .. }) => {
-                news.send(Ok(matches!(outcome, Outcome::Completed { .. })))
-            }
-            Ok(_) => continue,
-            Err(broadcast::error::RecvError::Lagged(missed)) => {
-                let text = format!("{missed} events were missed; lower --in-flight");
-                news.send(Err(Failure::new(1, text)))
-            }
-            Err(broadcast::error::RecvError::Closed) => return,
-        };
-        if told.is_err() {
-            return;
+/// Tells of one engine, and answers the runs that wait for a signal.
+struct Teller {
+    store: Arc<dyn Store>,
+    engine: Handle,
+    /// Where a run waits, and for what.
+    signal: Option<(&'static str, &'static str)>,
+    news: UnboundedSender<News>,
+}
+
+impl Teller {
+    /// Until the engine ends, or nobody listens any more.
+    async fn tell(self, mut events: broadcast::Receiver<EngineEvent>) {
+        loop {
+            let event = tokio::select! {
+                event = events.recv() => event,
+                () = self.news.closed() => return,
+            };
+            let news = match event {
+                Ok(EngineEvent::BranchEnded {
+                    branch, outcome, ..
+                }) => News::Ended(branch, Instant::now(), outcome),
+                Ok(EngineEvent::Committed { run, node, .. }) => {
+                    self.answer(run, &node);
+                    continue;
+                }
+                Ok(_) => continue,
+                Err(RecvError::Lagged(missed)) => {
+                    let text = format!("{missed} events of an engine were missed");
+                    News::Failed(Failure::new(1, text).help("lower --in-flight, --rate or --runs"))
+                }
+                Err(RecvError::Closed) => return,
+            };
+            let _nobody_listens = self.news.send(news);
         }
+    }
+
+    /// Sends a run the signal that it waits for at this node, if it does.
+    fn answer(&self, run: RunId, node: &str) {
+        let Some((_, kind)) = self.signal.filter(|(waiting, _)| *waiting == node) else {
+            return;
+        };
+        let (store, engine, news) = (self.store.clone(), self.engine.clone(), self.news.clone());
+        tokio::spawn(async move {
+            match store.signal(run, signal(kind), SystemClock.now()).await {
+                Ok(_) => engine.nudge(1),
+                Err(error) => {
+                    let _nobody_listens = news.send(News::Failed(error.into()));
+                }
+            }
+        });
+    }
+}
+
+fn signal(kind: &str) -> Event {
+    let (id, source) = (Uuid::now_v7().to_string(), "flux:/bench".to_owned());
+    let json = format!(
+        r#"{{"specversion":"1.0","id":"{id}","source":"{source}","type":"{kind}","data":1}}"#
+    );
+    Event {
+        id,
+        source,
+        kind: kind.to_owned(),
+        json,
     }
 }
