@@ -174,6 +174,16 @@ impl Address {
         parameters::set(&mut self, "schema", schema)?;
         Ok(self)
     }
+
+    /// The URL of the same servers and database as that of `url`, in another schema.
+    pub fn url_with_schema(url: &str, schema: &str) -> String {
+        let (place, parameters) = url.split_once('?').unwrap_or((url, ""));
+        let parameters = parameters.split('&');
+        let kept = parameters.filter(|one| !one.is_empty() && !one.starts_with("schema="));
+        let schema = format!("schema={schema}");
+        let all: Vec<&str> = kept.chain([schema.as_str()]).collect();
+        format!("{place}?{}", all.join("&"))
+    }
 }
 
 impl FromStr for Address {

@@ -40,6 +40,8 @@ pub struct Gauge {
     version: u32,
     /// The schema of the extension that counts statements.
     extension: Option<String>,
+    /// Its own transactions.
+    asked: u64,
 }
 
 /// What was counted until some moment, by all that use the server.
@@ -49,7 +51,7 @@ pub struct Counters {
     pub wal_bytes: u64,
     /// How often it was made durable; `None` where the server does not count it.
     pub wal_syncs: Option<u64>,
-    /// Transactions in this database, those of this gauge included.
+    /// Transactions in this database, without those of this gauge.
     pub transactions: u64,
     /// Statements in this database without those of this gauge; `None` without `pg_stat_statements`.
     pub statements: Option<u64>,
@@ -68,6 +70,7 @@ impl Gauge {
             version: connected.server_version,
             conn: opener.wrap(connected),
             extension: None,
+            asked: 0,
         };
         gauge.extension = gauge.text(EXTENSION).await?;
         // It may be there and not be loaded.
@@ -100,7 +103,7 @@ impl Gauge {
         Ok(Counters {
             wal_bytes: self.count(WAL_BYTES).await?.unwrap_or_default(),
             wal_syncs: self.count(syncs).await?,
-            transactions: self.count(TRANSACTIONS).await?.unwrap_or_default(),
+            transactions: self.transactions().await?,
             statements: self.statements().await?,
         })
     }
@@ -122,6 +125,12 @@ impl Gauge {
         Ok(last)
     }
 
+    async fn transactions(&mut self) -> Result<u64, Error> {
+        let own = self.asked;
+        let all = self.count(TRANSACTIONS).await?.unwrap_or_default();
+        Ok(all.saturating_sub(own))
+    }
+
     async fn statements(&mut self) -> Result<Option<u64>, Error> {
         let Some(schema) = &self.extension else {
             return Ok(None);
@@ -139,6 +148,7 @@ impl Gauge {
         text: impl Into<std::borrow::Cow<'static, str>>,
     ) -> Result<Option<u64>, Error> {
         self.conn.begin_alone();
+        self.asked += 1;
         let rows = sql(text).rows::<(Nullable<BigInt>,)>();
         let rows: Result<Vec<(Option<i64>,)>, Fail> = rows.load(&mut self.conn).await;
         let number = rows?.into_iter().next().and_then(|(number,)| number);

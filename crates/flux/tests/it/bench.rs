@@ -1,7 +1,8 @@
 //! `flux bench`: that it measures everything that it promises. How much comes out is for people.
 
-use crate::home::Home;
-use flux_testkit::postgres::{Server, available};
+use crate::home::{Home, PATIENCE};
+use flux_testkit::postgres::{Database, Server, available};
+use flux_testkit::wait_until;
 use serde_json::Value;
 
 const WORKLOADS: [&str; 8] = [
@@ -100,6 +101,9 @@ fn bench_says_what_is_wrong() {
         (2, &["--shape", "wave"], "backlog"),
         (2, &["--rate", "0"], "--rate"),
         (2, &["--engines", "36"], "1..=35"),
+        (2, &["--runs", "5", "idle"], "idle"),
+        (2, &["failover", "--engines", "1"], "2..=35"),
+        (2, &["failover", "--branches", "10001"], "10000"),
         (1, &["--folder", "/nowhere"], "/nowhere"),
     ];
     for (code, args, word) in cases {
@@ -132,4 +136,71 @@ fn bench_on_postgres_tells_what_the_server_does_and_what_others_reach() {
     assert!(fsyncs.is_number(), "{figures:#}");
     let schemas = database.psql("select nspname from pg_namespace where nspname like 'bench%'");
     assert_eq!(schemas, [""; 0], "everything was removed");
+}
+
+#[test]
+fn process_bench_idle_measures_engines_without_work() {
+    let idle = [
+        "bench",
+        "idle",
+        "-o",
+        "json",
+        "--seconds",
+        "1",
+        "--settle",
+        "0",
+    ];
+    let figures = Home::new().json(&[&idle[..], &["--engines", "2"]].concat());
+    assert_eq!(figures["engines"].as_array().unwrap().len(), 2);
+    are_measured(&figures, &["/engines/0/memory_proportional_mib"]);
+    if !available() {
+        return;
+    }
+    let database = Server::shared().create_database();
+    let figures = Home::new().json(&[&idle[..], &["--database-url", database.url()]].concat());
+    are_measured(&figures, &["/transactions_per_second_per_engine"]);
+    all_sessions_end(&database);
+}
+
+#[test]
+fn process_bench_failover_measures_until_all_branches_run_again() {
+    let failover = ["bench", "failover", "-o", "json", "--branches", "20"];
+    let quick = [&failover[..], &["--failover-time-window", "+2s"]].concat();
+    let paths = [
+        "/first_start_s",
+        "/kill_to_conviction_s",
+        "/conviction_to_all_running_s",
+        "/memory_of_killed/resident_mib",
+    ];
+    are_measured(&Home::new().json(&quick), &paths);
+    if !available() {
+        return;
+    }
+    let database = Server::shared().create_database();
+    let on_server = ["--database-url", database.url(), "--engines", "3"];
+    let figures = Home::new().json(&[&quick[..], &on_server].concat());
+    are_measured(&figures, &paths);
+    assert_eq!(figures["failover_time_window_s"], 2.0);
+}
+
+#[test]
+fn process_bench_failover_ends_when_nobody_is_declared_dead_in_time() {
+    let patience = ["bench", "failover", "--branches", "5", "--patience", "5"];
+    let args = [&patience[..], &["--failover-time-window", "+1H"]].concat();
+    let (code, message) = Home::new().fails(&args);
+    assert_eq!(code, Some(1), "{message}");
+    assert!(
+        message.contains("declared the killed engine dead"),
+        "{message}"
+    );
+}
+
+/// Every process was ended.
+#[track_caller]
+fn all_sessions_end(database: &Database) {
+    let others = "select count(*) from pg_stat_activity where datname = current_database() \
+                  and pid <> pg_backend_pid()";
+    wait_until("all sessions have ended", PATIENCE, || {
+        database.psql(others) == ["0"]
+    });
 }

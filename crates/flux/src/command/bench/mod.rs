@@ -7,14 +7,20 @@
 //!     workload.rs   what the runs do
 //!     cost.rs       processor time, memory, bytes: proc.rs, server.rs
 //!     yardstick.rs  what others reach on the same server: pgbench.rs
+//!   idle.rs       engines with nothing to do: process.rs
+//!   failover.rs   a killed engine's branches, which ask holder.rs: process.rs
 //! ```
 
 mod cost;
+mod failover;
 mod fleet;
+mod holder;
+mod idle;
 mod latency;
 mod load;
 mod pgbench;
 mod proc;
+mod process;
 mod raw;
 mod report;
 mod server;
@@ -23,9 +29,10 @@ mod workload;
 mod yardstick;
 
 use super::start::Stop;
-use crate::config::Config;
+use crate::config::{Config, Setting};
 use crate::database::Database;
 use crate::exit::{Failure, INTERRUPTED, UNAVAILABLE};
+use crate::output::Format;
 use crate::wiring;
 use flux_core::chart::{Chart, Compiler};
 use flux_core::clock::Clock;
@@ -34,7 +41,8 @@ use flux_core::ports::runs::NewRun;
 use flux_core::value::{self, Value};
 use flux_engine::{RunOptions, deploy, new_run};
 use flux_failover::SystemClock;
-use flux_store::Store;
+use flux_store::{Address, Store};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -55,47 +63,117 @@ use workload::Workload;
 ///   flux bench --workload signals --shape rate --rate 500
 ///   flux bench --database-url postgres://flux@db/flux --engines 4
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(verbatim_doc_comment, args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    other: Option<Other>,
     #[command(flatten)]
     sitting: sitting::Args,
 }
 
+/// Other measurements.
+#[derive(clap::Subcommand)]
+enum Other {
+    Idle(idle::Args),
+    Failover(failover::Args),
+}
+
+/// What all measurements may be told.
+#[derive(clap::Args)]
+#[group(skip)]
+struct Common {
+    /// Where to put the temporary store; a folder on the disk that is to be measured
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// How to print
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Format,
+}
+
 pub async fn run(args: &Args, mut config: Config) -> Result<(), Failure> {
-    let folder = temporary(args.sitting.folder.as_ref())?;
-    config.database = own(&config.database, folder.path())?;
+    let common = match &args.other {
+        None => &args.sitting.common,
+        Some(Other::Idle(args)) => &args.common,
+        Some(Other::Failover(args)) => &args.common,
+    };
+    let place = Place::make(common.folder.as_ref(), &mut config)?;
     let mut stop = Stop::new()?;
+    let measuring = async {
+        match &args.other {
+            None => sitting::run(&args.sitting, config.clone()).await,
+            Some(Other::Idle(args)) => idle::run(args, &config, &place).await,
+            Some(Other::Failover(args)) => failover::run(args, &config, &place).await,
+        }
+    };
     let measured = tokio::select! {
-        measured = sitting::run(&args.sitting, config.clone()) => measured,
+        measured = measuring => measured,
         () = stop.wanted() => Err(Failure::new(INTERRUPTED, "stopped before the end")),
     };
-    if let Database::Server(address) = &config.database {
-        let dropped = flux_store::postgres::drop_schema(address).await;
-        dropped.map_err(|error| Failure::new(UNAVAILABLE, error.to_string()))?;
-    }
+    place.clear(&config).await?;
     measured
 }
 
-fn temporary(within: Option<&PathBuf>) -> Result<TempDir, Failure> {
-    let folder = within.cloned().unwrap_or_else(std::env::temp_dir);
-    tempfile::tempdir_in(&folder).map_err(|error| {
-        let text = format!(
-            "cannot make a temporary folder in {}: {error}",
-            folder.display()
-        );
-        Failure::new(1, text).help("--folder names a folder that can be written to")
-    })
+/// A temporary place like the configured one, where nobody else works.
+struct Place(TempDir);
+
+impl Place {
+    /// From now on the configuration leads there.
+    fn make(within: Option<&PathBuf>, config: &mut Config) -> Result<Place, Failure> {
+        let within = within.cloned().unwrap_or_else(std::env::temp_dir);
+        let folder = tempfile::tempdir_in(&within).map_err(|error| {
+            let (within, code) = (within.display(), 1);
+            Failure::new(
+                code,
+                format!("cannot make a temporary folder in {within}: {error}"),
+            )
+            .help("--folder names a folder that can be written to")
+        })?;
+        let (key, value) = match &config.database {
+            Database::File(_) => {
+                config.database = Database::File(folder.path().join("flux.db"));
+                ("data_dir", folder.path().display().to_string())
+            }
+            Database::Server(_) => {
+                let schema = format!("bench_{}", Uuid::now_v7().simple());
+                let url = Address::url_with_schema(&config.given["database_url"].value, &schema);
+                let address = url.parse::<Address>();
+                let address = address.map_err(|error| Failure::new(1, error.to_string()))?;
+                config.database = Database::Server(address);
+                ("database_url", url)
+            }
+        };
+        let source = "bench".to_owned();
+        config.given.insert(key, Setting { value, source });
+        Ok(Place(folder))
+    }
+
+    fn folder(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Removes what is not in the folder, which removes itself.
+    async fn clear(self, config: &Config) -> Result<(), Failure> {
+        if let Database::Server(address) = &config.database {
+            let dropped = flux_store::postgres::drop_schema(address).await;
+            dropped.map_err(|error| Failure::new(UNAVAILABLE, error.to_string()))?;
+        }
+        Ok(())
+    }
 }
 
-/// A place like the configured one where nobody else works.
-fn own(configured: &Database, folder: &Path) -> Result<Database, Failure> {
-    let Database::Server(address) = configured else {
-        return Ok(Database::File(folder.join("flux.db")));
+/// Lets this process, and those that it starts, have so many files open.
+fn open_files(count: u64) -> Result<(), Failure> {
+    let limits = getrlimit(Resource::Nofile);
+    if let Some(most) = limits.maximum.filter(|most| *most < count) {
+        let text = format!("{count} open files are needed, and {most} are allowed");
+        return Err(Failure::new(1, text).help("raise the limit (`ulimit -Hn`), or ask for fewer"));
+    }
+    let raised = Rlimit {
+        current: limits.maximum,
+        ..limits
     };
-    let schema = format!("bench_{}", Uuid::now_v7().simple());
-    let own = address.clone().with_schema(&schema);
-    let own = own.map_err(|error| Failure::new(1, error.to_string()))?;
-    Ok(Database::Server(own))
+    setrlimit(Resource::Nofile, raised)
+        .map_err(|error| Failure::new(1, format!("cannot raise the limit of open files: {error}")))
 }
 
 /// What every measurement works on.

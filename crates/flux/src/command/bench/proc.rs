@@ -78,6 +78,11 @@ pub fn memory(pid: &str) -> Option<Memory> {
     })
 }
 
+/// Memory of a process in bytes, with its share of what it shares with others.
+pub fn proportional_memory(pid: u32) -> Option<u64> {
+    Some(field(&pid.to_string(), "smaps_rollup", "Pss:")? << 10)
+}
+
 /// The number behind `name` at the beginning of a line.
 fn field(pid: &str, file: &str, name: &str) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;

@@ -4,12 +4,10 @@ use super::fleet::Setup;
 use super::load::{self, Plan, Shape};
 use super::report::Figures;
 use super::workload::Workload;
-use super::{Bench, raw, yardstick};
+use super::{Bench, Common, raw, yardstick};
 use crate::config::Config;
-use crate::database::Database;
 use crate::exit::Failure;
 use crate::output::{self, Format};
-use std::path::PathBuf;
 
 /// See [`super::Args`].
 #[derive(clap::Args)]
@@ -41,12 +39,8 @@ pub struct Args {
     singles: u32,
     #[command(flatten)]
     yardstick: yardstick::Args,
-    /// Where to put the temporary file; a folder on the disk that is to be measured
-    #[arg(long, value_name = "DIR")]
-    pub folder: Option<PathBuf>,
-    /// How to print
-    #[arg(long, short, value_enum, default_value_t)]
-    output: Format,
+    #[command(flatten)]
+    pub common: Common,
 }
 
 /// Whether several engines have a network between them.
@@ -96,8 +90,8 @@ impl Args {
 pub async fn run(args: &Args, config: Config) -> Result<(), Failure> {
     let bench = Bench::prepare(config, args.workload).await?;
     let figures = measure(&bench, args).await?;
-    if args.output != Format::Table {
-        return output::document(args.output, &figures.json());
+    if args.common.output != Format::Table {
+        return output::document(args.common.output, &figures.json());
     }
     figures.table();
     Ok(())
@@ -122,10 +116,7 @@ async fn measure<'a>(bench: &Bench, args: &'a Args) -> Result<Figures<'a>, Failu
     output::note(&format!("one run after the other: {} runs", args.singles));
     let idle = load::singles(bench, args.singles).await?;
     Ok(Figures {
-        store: match bench.config.database {
-            Database::File(_) => "sqlite",
-            Database::Server(_) => "postgresql",
-        },
+        store: bench.config.database.kind(),
         args,
         raw,
         load,
