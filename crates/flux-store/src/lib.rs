@@ -44,6 +44,6 @@ pub trait Store: Branches + Runs + Operations + Definitions + Identity + Throttl
     /// The members port, on a thread and connection of its own.
     fn members(&self) -> Arc<dyn Members>;
 
-    /// How much the writer has done.
+    /// How much it has done.
     fn stats(&self) -> Stats;
 }

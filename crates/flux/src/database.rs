@@ -25,6 +25,14 @@ impl Database {
         }
     }
 
+    /// What it is.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::File(_) => "sqlite",
+            Self::Server(_) => "postgresql",
+        }
+    }
+
     /// Opens it, creating or migrating the schema when needed. Nothing that is done with it waits
     /// longer than an engine with this failover time window can.
     pub async fn open(&self, name: &str, window: Duration) -> Result<Arc<dyn Store>, OpenFailure> {

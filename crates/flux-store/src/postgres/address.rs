@@ -9,6 +9,7 @@
 //! Nothing in this module reads a file or the environment, or prints a password.
 
 mod error;
+mod libpq;
 mod parameters;
 mod parse;
 
@@ -172,6 +173,16 @@ impl Address {
     pub fn with_schema(mut self, schema: &str) -> Result<Self, AddressError> {
         parameters::set(&mut self, "schema", schema)?;
         Ok(self)
+    }
+
+    /// The URL of the same servers and database as that of `url`, in another schema.
+    pub fn url_with_schema(url: &str, schema: &str) -> String {
+        let (place, parameters) = url.split_once('?').unwrap_or((url, ""));
+        let parameters = parameters.split('&');
+        let kept = parameters.filter(|one| !one.is_empty() && !one.starts_with("schema="));
+        let schema = format!("schema={schema}");
+        let all: Vec<&str> = kept.chain([schema.as_str()]).collect();
+        format!("{place}?{}", all.join("&"))
     }
 }
 

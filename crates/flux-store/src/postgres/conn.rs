@@ -16,6 +16,7 @@ use super::blame::blame;
 use super::connect::Connected;
 use crate::error::{Blame, Fail};
 use crate::sql::{Execute, Load, Rows, Sql, Value, Wire};
+use crate::stats::Statements;
 
 /// A connection as the queries see it.
 pub(crate) struct Conn {
@@ -32,6 +33,7 @@ pub(crate) struct Conn {
     deadline: Duration,
     /// The server has told that a commit did not reach its replicas.
     not_replicated: Arc<AtomicBool>,
+    statements: Statements,
     /// Ends the connection without a word when it is dropped.
     driver: AbortHandle,
 }
@@ -42,6 +44,7 @@ impl Conn {
         schema: &str,
         prologue: Arc<str>,
         deadline: Duration,
+        statements: Statements,
     ) -> Conn {
         Conn {
             conn: connected.conn,
@@ -51,6 +54,7 @@ impl Conn {
             begun: false,
             deadline,
             not_replicated: connected.commit_not_replicated,
+            statements,
             driver: connected.driver,
         }
     }
@@ -94,6 +98,7 @@ impl Conn {
         if !std::mem::take(&mut self.begun) {
             return Ok(());
         }
+        self.statements.one_more();
         let ended = self.conn.batch_execute(text).await;
         ended.map_err(|error| in_doubt(failed(error)))
     }
@@ -136,6 +141,7 @@ impl Conn {
     pub(super) async fn batch(&mut self, text: &str) -> Result<(), Fail> {
         let before = self.before_next();
         let all = format!("{before}{text}");
+        self.statements.one_more();
         self.conn.batch_execute(&all).await.map_err(failed)
     }
 
@@ -143,6 +149,14 @@ impl Conn {
     fn before_next(&mut self) -> String {
         self.begun = true;
         std::mem::take(&mut self.before)
+    }
+
+    /// Counts a statement, and what is sent before it.
+    fn count(&self, before: &str) {
+        if !before.is_empty() {
+            self.statements.one_more();
+        }
+        self.statements.one_more();
     }
 
     /// Runs a statement that joins arrays with each other. Their lengths are not known when it is planned,
@@ -191,6 +205,7 @@ impl Wire for Pg {
 impl Execute for Conn {
     async fn execute(&mut self, sql: Sql<'_>) -> Result<usize, Fail> {
         let before = self.before_next();
+        self.count(&before);
         let conn = &self.conn;
         after(conn, &before, RunQueryDsl::execute(sql, &mut &*conn)).await
     }
@@ -204,6 +219,7 @@ where
 {
     async fn load(&mut self, rows: Rows<'_, ST>) -> Result<Vec<Row>, Fail> {
         let before = self.before_next();
+        self.count(&before);
         let conn = &self.conn;
         after(conn, &before, RunQueryDsl::load(rows, &mut &*conn)).await
     }

@@ -6,6 +6,7 @@ mod blame;
 mod conn;
 pub mod connect;
 mod dialect;
+pub mod gauge;
 pub mod identity;
 mod lock;
 mod maintain;
@@ -16,6 +17,7 @@ mod plans;
 #[path = "../shared/mod.rs"]
 mod shared;
 mod tls;
+pub mod yardstick;
 
 use std::time::Duration;
 

@@ -10,6 +10,7 @@ use super::address::Address;
 use super::conn::Conn;
 use super::connect::{Connected, Session, connect};
 use super::identity::{Identity, Judgement};
+use crate::stats::Statements;
 
 /// The first pause after a server that could not be reached; each doubles the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -63,6 +64,8 @@ pub(crate) struct Opener {
     seen: Arc<Mutex<Option<Identity>>>,
     /// How often a connection was opened.
     openings: Arc<AtomicU64>,
+    /// Those of all connections, of the members port as well.
+    statements: Statements,
     rest: Option<Rest>,
 }
 
@@ -88,6 +91,7 @@ impl Opener {
             longest_pause: (options.window / 6).min(Duration::from_secs(5)),
             seen: Arc::default(),
             openings: Arc::default(),
+            statements: Statements::default(),
             rest: None,
         }
     }
@@ -111,6 +115,10 @@ impl Opener {
 
     pub(super) fn session(&self) -> &Session {
         &self.session
+    }
+
+    pub(crate) fn statements(&self) -> &Statements {
+        &self.statements
     }
 
     /// How often [`Opener::open`] has succeeded, for this opener and its clones.
@@ -152,7 +160,14 @@ impl Opener {
     pub(super) fn wrap(&self, connected: Connected) -> Conn {
         let schema = self.address.schema();
         let prologue = self.session.transaction_prologue(schema);
-        Conn::new(connected, schema, prologue.into(), self.deadline)
+        let statements = self.statements.clone();
+        Conn::new(
+            connected,
+            schema,
+            prologue.into(),
+            self.deadline,
+            statements,
+        )
     }
 
     /// A primary that was replaced by a standby may still run: what it answers is not the truth.

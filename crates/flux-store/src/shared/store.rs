@@ -58,7 +58,10 @@ impl crate::Store for Store {
     }
 
     fn stats(&self) -> Stats {
-        self.writer.stats()
+        Stats {
+            statements: self.opener.statements().so_far(),
+            ..self.writer.stats()
+        }
     }
 }
 

@@ -154,11 +154,13 @@ impl Writer {
         answered.await.map_err(|_| gone())?
     }
 
+    /// Without the statements, which all connections of a store have in common.
     pub(crate) fn stats(&self) -> Stats {
         Stats {
             ticks: self.counters.ticks.load(Ordering::Relaxed),
             requests: self.counters.requests.load(Ordering::Relaxed),
             largest: self.counters.largest.load(Ordering::Relaxed),
+            statements: 0,
         }
     }
 }

@@ -15,6 +15,7 @@ use super::blame::blame;
 use super::dialect;
 use crate::error::{Blame, Fail};
 use crate::sql::{Execute, Load, Rows, Sql, Value, Wire};
+use crate::stats::Statements;
 
 /// How long a new connection waits for others that create the file, and between two tries.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -22,11 +23,14 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// A connection as the queries see it. Each statement runs at once on the calling thread, which
 /// exists for nothing else: a hop to another thread costs more than the statement.
-pub(crate) struct Conn(SqliteConnection);
+pub(crate) struct Conn {
+    conn: SqliteConnection,
+    statements: Statements,
+}
 
 impl Conn {
-    pub(crate) fn new(conn: SqliteConnection) -> Conn {
-        Conn(conn)
+    pub(crate) fn new(conn: SqliteConnection, statements: Statements) -> Conn {
+        Conn { conn, statements }
     }
 
     /// Begins a transaction that writes.
@@ -69,7 +73,13 @@ impl Conn {
     }
 
     fn batch(&mut self, text: &str) -> Result<(), Fail> {
-        self.0.batch_execute(text).map_err(failed)
+        self.counted().batch_execute(text).map_err(failed)
+    }
+
+    /// The connection, for one more statement.
+    fn counted(&mut self) -> &mut SqliteConnection {
+        self.statements.one_more();
+        &mut self.conn
     }
 }
 
@@ -93,7 +103,7 @@ impl Wire for Sqlite {
 
 impl Execute for Conn {
     async fn execute(&mut self, sql: Sql<'_>) -> Result<usize, Fail> {
-        RunQueryDsl::execute(sql, &mut self.0).map_err(failed)
+        RunQueryDsl::execute(sql, self.counted()).map_err(failed)
     }
 }
 
@@ -103,7 +113,7 @@ where
     for<'a> Rows<'a, ST>: LoadQuery<'a, SqliteConnection, Row>,
 {
     async fn load(&mut self, rows: Rows<'_, ST>) -> Result<Vec<Row>, Fail> {
-        RunQueryDsl::load(rows, &mut self.0).map_err(failed)
+        RunQueryDsl::load(rows, self.counted()).map_err(failed)
     }
 }
 

@@ -15,6 +15,7 @@ use super::open::{MIGRATIONS, check_owner};
 use super::shared::queries::status::counts;
 use crate::counts::Counts;
 use crate::error::{Fail, OpenError};
+use crate::stats::Statements;
 
 /// How long to wait for another process to release the lock.
 const BUSY: Duration = Duration::from_secs(5);
@@ -59,7 +60,7 @@ pub fn status(path: &Path) -> Result<Option<Status>, OpenError> {
     let current = applied == known;
     let pending = known.into_iter().filter(|name| !applied.contains(name));
     let pending: Vec<String> = pending.collect();
-    let mut conn = Conn::new(conn);
+    let mut conn = Conn::new(conn, Statements::default());
     let counts = match current {
         true => {
             // Statements run inline: this never waits, also within somebody's runtime.

@@ -9,6 +9,7 @@ use diesel::connection::SimpleConnection;
 use flux_core::ports::Error;
 
 use super::conn::{Conn, connect};
+use crate::stats::Statements;
 
 /// How to open a store.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +31,7 @@ impl Default for Options {
 pub(crate) struct Opener {
     path: PathBuf,
     busy: Duration,
+    statements: Statements,
 }
 
 impl Opener {
@@ -37,7 +39,12 @@ impl Opener {
         Opener {
             path: path.to_owned(),
             busy: options.busy_timeout,
+            statements: Statements::default(),
         }
+    }
+
+    pub(crate) fn statements(&self) -> &Statements {
+        &self.statements
     }
 
     /// The connections of the members port are like all others.
@@ -53,7 +60,7 @@ impl Opener {
     /// A connection that may write.
     pub(crate) async fn open(&mut self) -> Result<Conn, Error> {
         let opened = connect(&self.path, self.busy).map_err(unavailable)?;
-        Ok(Conn::new(opened))
+        Ok(Conn::new(opened, self.statements.clone()))
     }
 
     /// A connection that cannot write.
@@ -62,7 +69,7 @@ impl Opener {
         opened
             .batch_execute("PRAGMA query_only = ON")
             .map_err(unavailable)?;
-        Ok(Conn::new(opened))
+        Ok(Conn::new(opened, self.statements.clone()))
     }
 }
 

@@ -259,7 +259,7 @@ const PARAMETERS: &[Parameter] = &[
     },
 ];
 
-const SSL_MODES: [(&str, SslMode); 6] = [
+pub(super) const SSL_MODES: [(&str, SslMode); 6] = [
     ("disable", SslMode::Disable),
     ("allow", SslMode::Allow),
     ("prefer", SslMode::Prefer),

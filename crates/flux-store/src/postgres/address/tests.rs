@@ -203,6 +203,20 @@ fn another_schema_is_checked_like_that_of_the_url() {
     assert!(address.with_schema("Blue").is_err());
 }
 
+#[test]
+fn a_url_with_another_schema_says_the_same_of_everything_else() {
+    for (url, expected) in [
+        ("postgres://h/d", "postgres://h/d?schema=blue"),
+        ("postgres://h/d?schema=red", "postgres://h/d?schema=blue"),
+        (
+            "postgres://h/d?schema=red&user=me",
+            "postgres://h/d?user=me&schema=blue",
+        ),
+    ] {
+        assert_eq!(Address::url_with_schema(url, "blue"), expected, "{url}");
+    }
+}
+
 fn encode(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }

@@ -1,55 +1,88 @@
-//! `flux bench`
+//! `flux bench`: what the engine reaches here and now.
+//!
+//! ```text
+//!   sitting.rs    the measurements of one sitting ──► report.rs
+//!     raw.rs        the store without an engine
+//!     load.rs       shapes of load ── fleet.rs: engines in this process
+//!     workload.rs   what the runs do
+//!     cost.rs       processor time, memory, bytes: proc.rs, server.rs
+//!     yardstick.rs  what others reach on the same server: pgbench.rs
+//!   idle.rs       engines with nothing to do: process.rs
+//!   failover.rs   a killed engine's branches, which ask holder.rs: process.rs
+//! ```
 
-mod engine;
+mod cost;
+mod failover;
+mod fleet;
+mod holder;
+mod idle;
+mod latency;
+mod load;
+mod pgbench;
+mod proc;
+mod process;
 mod raw;
 mod report;
+mod server;
+mod sitting;
+mod workload;
+mod yardstick;
 
-use crate::config::Config;
+use super::start::Stop;
+use crate::config::{Config, Setting};
 use crate::database::Database;
-use crate::exit::{Failure, UNAVAILABLE};
-use crate::output::{self, Format};
+use crate::exit::{Failure, INTERRUPTED, UNAVAILABLE};
+use crate::output::Format;
 use crate::wiring;
-use engine::Setup;
 use flux_core::chart::{Chart, Compiler};
 use flux_core::clock::Clock;
+use flux_core::ids::BranchId;
 use flux_core::ports::runs::NewRun;
 use flux_core::value::{self, Value};
 use flux_engine::{RunOptions, deploy, new_run};
 use flux_failover::SystemClock;
-use flux_store::Store;
-use report::{Figures, Memory};
+use flux_store::{Address, Store};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tempfile::TempDir;
 use uuid::Uuid;
+use workload::Workload;
 
-/// Measures runs per second and latency of a workflow of three steps with a commit after each
+/// Measures how many runs the engine gets done, how fast, and what they cost
 ///
 /// Works on a store of its own, with the settings that are in force: in a temporary
-/// folder, or in a temporary schema of the PostgreSQL database that is set. Three measurements in one sitting, because only their ratios mean something
-/// on a shared machine: the store alone (claim, three commits, no engine), the engine
-/// under load, and one run after the other on the idle engine.
+/// folder, or in a temporary schema of the PostgreSQL database that is set. Several
+/// measurements in one sitting, because only their ratios mean something on a shared
+/// machine: the store alone, the engine under load, one run after the other on the
+/// idle engine, and on PostgreSQL what others reach on the same server.
 ///
 /// Examples:
 ///   flux bench
 ///   flux bench --runs 100000 --in-flight 2000 -o json
+///   flux bench --workload signals --shape rate --rate 500
 ///   flux bench --database-url postgres://flux@db/flux --engines 4
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(verbatim_doc_comment, args_conflicts_with_subcommands = true)]
 pub struct Args {
-    /// Runs of the load measurement
-    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..))]
-    runs: u32,
-    /// Runs in flight at any moment of the load measurement
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    in_flight: u32,
-    /// Engines under load, each with connections of its own; more than one are measured without and with
-    /// a network between them
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=35))]
-    engines: u32,
-    /// Runs of the latency measurement, one after the other
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
-    singles: u32,
-    /// Where to put the temporary file; a folder on the disk that is to be measured
+    #[command(subcommand)]
+    other: Option<Other>,
+    #[command(flatten)]
+    sitting: sitting::Args,
+}
+
+/// Other measurements.
+#[derive(clap::Subcommand)]
+enum Other {
+    Idle(idle::Args),
+    Failover(failover::Args),
+}
+
+/// What all measurements may be told.
+#[derive(clap::Args)]
+#[group(skip)]
+struct Common {
+    /// Where to put the temporary store; a folder on the disk that is to be measured
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
     /// How to print
@@ -57,112 +90,148 @@ pub struct Args {
     output: Format,
 }
 
-const DEFINITION: &str = include_str!("workload.yaml");
+pub async fn run(args: &Args, mut config: Config) -> Result<(), Failure> {
+    let common = match &args.other {
+        None => &args.sitting.common,
+        Some(Other::Idle(args)) => &args.common,
+        Some(Other::Failover(args)) => &args.common,
+    };
+    let place = Place::make(common.folder.as_ref(), &mut config)?;
+    let mut stop = Stop::new()?;
+    let measuring = async {
+        match &args.other {
+            None => sitting::run(&args.sitting, config.clone()).await,
+            Some(Other::Idle(args)) => idle::run(args, &config, &place).await,
+            Some(Other::Failover(args)) => failover::run(args, &config, &place).await,
+        }
+    };
+    let measured = tokio::select! {
+        measured = measuring => measured,
+        () = stop.wanted() => Err(Failure::new(INTERRUPTED, "stopped before the end")),
+    };
+    place.clear(&config).await?;
+    measured
+}
+
+/// A temporary place like the configured one, where nobody else works.
+struct Place(TempDir);
+
+impl Place {
+    /// From now on the configuration leads there.
+    fn make(within: Option<&PathBuf>, config: &mut Config) -> Result<Place, Failure> {
+        let within = within.cloned().unwrap_or_else(std::env::temp_dir);
+        let folder = tempfile::tempdir_in(&within).map_err(|error| {
+            let (within, code) = (within.display(), 1);
+            Failure::new(
+                code,
+                format!("cannot make a temporary folder in {within}: {error}"),
+            )
+            .help("--folder names a folder that can be written to")
+        })?;
+        let (key, value) = match &config.database {
+            Database::File(_) => {
+                config.database = Database::File(folder.path().join("flux.db"));
+                ("data_dir", folder.path().display().to_string())
+            }
+            Database::Server(_) => {
+                let schema = format!("bench_{}", Uuid::now_v7().simple());
+                let url = Address::url_with_schema(&config.given["database_url"].value, &schema);
+                let address = url.parse::<Address>();
+                let address = address.map_err(|error| Failure::new(1, error.to_string()))?;
+                config.database = Database::Server(address);
+                ("database_url", url)
+            }
+        };
+        let source = "bench".to_owned();
+        config.given.insert(key, Setting { value, source });
+        Ok(Place(folder))
+    }
+
+    fn folder(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Removes what is not in the folder, which removes itself.
+    async fn clear(self, config: &Config) -> Result<(), Failure> {
+        if let Database::Server(address) = &config.database {
+            let dropped = flux_store::postgres::drop_schema(address).await;
+            dropped.map_err(|error| Failure::new(UNAVAILABLE, error.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Lets this process, and those that it starts, have so many files open.
+fn open_files(count: u64) -> Result<(), Failure> {
+    let limits = getrlimit(Resource::Nofile);
+    if let Some(most) = limits.maximum.filter(|most| *most < count) {
+        let text = format!("{count} open files are needed, and {most} are allowed");
+        return Err(Failure::new(1, text).help("raise the limit (`ulimit -Hn`), or ask for fewer"));
+    }
+    let raised = Rlimit {
+        current: limits.maximum,
+        ..limits
+    };
+    setrlimit(Resource::Nofile, raised)
+        .map_err(|error| Failure::new(1, format!("cannot raise the limit of open files: {error}")))
+}
 
 /// What every measurement works on.
 struct Bench {
     store: Arc<dyn Store>,
+    workload: Workload,
     chart: Arc<Chart>,
     input: Value,
+    /// Of the input, as JSON.
+    input_bytes: usize,
     config: Config,
 }
 
 impl Bench {
+    /// Opens the store, and deploys what is to run.
+    async fn prepare(config: Config, workload: Workload) -> Result<Bench, Failure> {
+        let store = wiring::database(&config).await?;
+        let mut last = None;
+        for definition in workload.definitions() {
+            let chart = flux_lang::Language.compile(definition);
+            let chart = chart.map_err(|report| Failure::new(1, report))?;
+            deploy(&*store, &chart, definition, false, SystemClock.now()).await?;
+            last = Some(chart);
+        }
+        let input = workload.input()?;
+        Ok(Bench {
+            store,
+            workload,
+            chart: last.ok_or_else(|| Failure::new(1, "the workload is empty"))?,
+            input_bytes: value::to_json(&input).len(),
+            input,
+            config,
+        })
+    }
+
     /// So many new runs of the workload.
-    fn runs(&self, count: u32) -> Vec<NewRun> {
+    fn runs(&self, count: usize) -> Vec<NewRun> {
         let new = |_| {
             let options = RunOptions::default();
             new_run(&self.chart, &self.input, options, SystemClock.now())
         };
         (0..count).map(new).collect()
     }
-}
 
-pub async fn run(args: &Args, mut config: Config) -> Result<(), Failure> {
-    let failed = |error| Failure::new(1, format!("cannot make a temporary folder: {error}"));
-    let folder = match &args.folder {
-        Some(folder) => tempfile::tempdir_in(folder),
-        None => tempfile::tempdir(),
-    };
-    let folder = folder.map_err(failed)?;
-    config.database = own(&config.database, folder.path())?;
-    let figures = on_own(args, config.clone()).await;
-    if let Database::Server(address) = &config.database {
-        let dropped = flux_store::postgres::drop_schema(address).await;
-        dropped.map_err(|error| Failure::new(UNAVAILABLE, error.to_string()))?;
+    /// How many runs are submitted in one go: as many as a client would have in its memory.
+    fn group(&self) -> usize {
+        const BYTES: usize = 8 << 20;
+        (BYTES / self.input_bytes).clamp(1, 1000)
     }
-    let figures = figures?;
-    if args.output != Format::Table {
-        return output::document(args.output, &figures.json());
-    }
-    figures.table();
-    Ok(())
-}
 
-/// A place like the configured one where nobody else works.
-fn own(configured: &Database, folder: &Path) -> Result<Database, Failure> {
-    let Database::Server(address) = configured else {
-        return Ok(Database::File(folder.join("flux.db")));
-    };
-    let schema = format!("bench_{}", Uuid::now_v7().simple());
-    let own = address.clone().with_schema(&schema);
-    let own = own.map_err(|error| Failure::new(1, error.to_string()))?;
-    Ok(Database::Server(own))
-}
-
-async fn on_own(args: &Args, config: Config) -> Result<Figures, Failure> {
-    let store = wiring::database(&config).await?;
-    let chart = flux_lang::Language
-        .compile(DEFINITION)
-        .map_err(|report| Failure::new(1, report))?;
-    deploy(&*store, &chart, DEFINITION, false, SystemClock.now()).await?;
-    let bench = Bench {
-        store,
-        chart,
-        input: value::parse(r#"{"order":4711,"customer":"Q-17","items":[1,2,3]}"#)
-            .map_err(|error| Failure::new(1, error.to_string()))?,
-        config,
-    };
-    measure(&bench, args).await
-}
-
-async fn measure(bench: &Bench, args: &Args) -> Result<Figures, Failure> {
-    output::note(&format!("store alone: {} runs", args.runs));
-    let raw = raw::measure(bench, args.runs, args.in_flight).await?;
-    let idle = Memory::now();
-    output::note(&format!(
-        "engine under load: {} runs, {} in flight",
-        args.runs, args.in_flight
-    ));
-    let setup = |engines: u32, network| Setup {
-        engines,
-        // A little more than its part, so that no slot is missing when others have fewer.
-        concurrency: (args.in_flight.div_ceil(engines) * 3).div_ceil(2),
-        network,
-    };
-    let load = engine::load(bench, setup(1, false), args.runs, args.in_flight).await?;
-    let mut clusters = Vec::new();
-    if args.engines > 1 {
-        for network in [false, true] {
-            let with = if network { "with" } else { "without" };
-            output::note(&format!("{} engines {with} a network", args.engines));
-            let setup = setup(args.engines, network);
-            clusters.push(engine::load(bench, setup, args.runs, args.in_flight).await?);
+    /// Submits so many runs, for engines that are still to come; their first branches.
+    async fn submitted(&self, count: u32) -> Result<Vec<BranchId>, Failure> {
+        let mut branches = Vec::with_capacity(count as usize);
+        while branches.len() < count as usize {
+            let runs = self.runs(self.group().min(count as usize - branches.len()));
+            branches.extend(runs.iter().map(|run| run.branch));
+            self.store.submit(runs).await?;
         }
+        Ok(branches)
     }
-    output::note(&format!("engine idle: {} single runs", args.singles));
-    let latency = engine::latency(bench, args.singles).await?;
-    Ok(Figures {
-        store: match bench.config.database {
-            Database::File(_) => "sqlite",
-            Database::Server(_) => "postgresql",
-        },
-        raw,
-        load,
-        engines: args.engines,
-        clusters,
-        latency,
-        idle,
-        busy: Memory::now(),
-    })
 }

@@ -1,14 +1,17 @@
 //! The store without an engine: what it can do at most with the same statements.
 
 use super::Bench;
+use super::cost::Gauge;
 use super::report::Load;
 use crate::exit::Failure;
+use crate::wiring;
 use flux_core::clock::Clock;
 use flux_core::ids::Incarnation;
 use flux_core::ports::branches::{ClaimRequest, Claimed, Commit, Committed, Fence, Then};
 use flux_core::ports::members::NewMember;
 use flux_core::ports::runs::Outcome;
 use flux_failover::SystemClock;
+use flux_store::Store;
 use futures_util::future::try_join_all;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -18,21 +21,27 @@ const COMMITS: usize = 3;
 
 /// Submits, claims and commits `runs` runs, `batch` at a time.
 pub async fn measure(bench: &Bench, runs: u32, batch: u32) -> Result<Load, Failure> {
-    let me = join(bench).await?;
-    let before = bench.store.stats();
+    // A store of its own: when it is closed, the server has told all of it.
+    let store = wiring::database(&bench.config).await?;
+    let gauge = Gauge::start(&bench.config).await?;
+    let me = join(&*store).await?;
+    let before = store.stats();
     let begin = Instant::now();
     let mut left = runs;
     while left > 0 {
         let size = left.min(batch);
-        one_batch(bench, me, size).await?;
+        one_batch(bench, &*store, me, size).await?;
         left -= size;
     }
     let took = begin.elapsed();
-    bench.store.members().leave(me).await?;
-    Ok(Load::new(runs, took, before, bench.store.stats()))
+    let did = store.stats().since(before);
+    store.members().leave(me).await?;
+    drop(store);
+    let cost = gauge.stop(did).await?;
+    Ok(Load::new(runs, COMMITS as u32, took, did, cost))
 }
 
-async fn join(bench: &Bench) -> Result<Incarnation, Failure> {
+async fn join(store: &dyn Store) -> Result<Incarnation, Failure> {
     let member = NewMember {
         incarnation: Incarnation::new(Uuid::now_v7()),
         name: "bench".to_owned(),
@@ -45,13 +54,18 @@ async fn join(bench: &Bench) -> Result<Incarnation, Failure> {
         address: None,
     };
     let me = member.incarnation;
-    let members = bench.store.members();
+    let members = store.members();
     members.join(member, 35, SystemClock.now()).await?;
     Ok(me)
 }
 
-async fn one_batch(bench: &Bench, me: Incarnation, size: u32) -> Result<(), Failure> {
-    bench.store.submit(bench.runs(size)).await?;
+async fn one_batch(
+    bench: &Bench,
+    store: &dyn Store,
+    me: Incarnation,
+    size: u32,
+) -> Result<(), Failure> {
+    store.submit(bench.runs(size as usize)).await?;
     let request = ClaimRequest {
         owner: me,
         limit: size,
@@ -60,11 +74,11 @@ async fn one_batch(bench: &Bench, me: Incarnation, size: u32) -> Result<(), Fail
         alone_from: u32::MAX,
         count: 0,
     };
-    let mut claimed = bench.store.claim(request).await?.branches;
+    let mut claimed = store.claim(request).await?.branches;
     for step in 1..=COMMITS {
         let commits = claimed
             .iter()
-            .map(|branch| bench.store.commit(commit(branch, step == COMMITS)));
+            .map(|branch| store.commit(commit(branch, step == COMMITS)));
         for (branch, committed) in claimed.clone().iter().zip(try_join_all(commits).await?) {
             if committed == Committed::Fenced {
                 return Err(Failure::new(

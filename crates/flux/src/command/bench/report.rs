@@ -1,189 +1,221 @@
 //! The figures, and how they are shown.
 
+use super::cost::Cost;
+use super::latency::Latency;
+use super::sitting::Args;
+use super::yardstick::Yardstick;
 use crate::output;
 use flux_store::Stats;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// Everything that one sitting measures.
-pub struct Figures {
+pub struct Figures<'a> {
     /// `sqlite` or `postgresql`.
     pub store: &'static str,
-    pub raw: Load,
+    /// What was asked for.
+    pub args: &'a Args,
+    /// The store without an engine, where that compares with the workload.
+    pub raw: Option<Load>,
     pub load: Load,
-    /// How many engines the clusters have.
-    pub engines: u32,
-    /// Several engines under load: without a network between them, and with one.
-    pub clusters: Vec<Load>,
-    pub latency: Latency,
-    pub idle: Memory,
-    pub busy: Memory,
+    /// Several engines under load: whether with a network between them.
+    pub clusters: Vec<(bool, Load)>,
+    /// One run after the other on an idle engine.
+    pub idle: Latency,
+    pub yardstick: Option<Yardstick>,
 }
 
 /// Many runs at a time.
 pub struct Load {
     runs: u32,
+    steps: u32,
     took: Duration,
-    ticks: u64,
-    requests: u64,
-    largest: u64,
-}
-
-/// One run at a time, milliseconds.
-pub struct Latency {
-    p50: f64,
-    p99: f64,
-    worst: f64,
-}
-
-/// Memory of this process, MiB.
-pub struct Memory {
-    now: f64,
-    peak: f64,
+    /// What the stores of its engines did meanwhile; `largest` is of all time.
+    did: Stats,
+    latency: Option<Latency>,
+    cost: Cost,
 }
 
 impl Load {
-    /// What happened between two looks at the store's counters.
-    pub fn new(runs: u32, took: Duration, before: Stats, after: Stats) -> Load {
+    /// So many runs, of so many steps each.
+    pub fn new(runs: u32, steps: u32, took: Duration, did: Stats, cost: Cost) -> Load {
         Load {
             runs,
+            steps,
             took,
-            ticks: after.ticks - before.ticks,
-            requests: after.requests - before.requests,
-            largest: after.largest,
+            did,
+            latency: None,
+            cost,
         }
+    }
+
+    /// The same, with the times of its runs.
+    pub fn with(mut self, latency: Latency) -> Load {
+        self.latency = Some(latency);
+        self
     }
 
     fn runs_per_second(&self) -> f64 {
         f64::from(self.runs) / self.took.as_secs_f64()
     }
 
+    fn steps_per_second(&self) -> f64 {
+        self.runs_per_second() * f64::from(self.steps)
+    }
+
     fn requests_per_transaction(&self) -> f64 {
-        self.requests as f64 / self.ticks.max(1) as f64
+        self.did.requests as f64 / self.did.ticks.max(1) as f64
+    }
+
+    fn statements_per_run(&self) -> f64 {
+        self.did.statements as f64 / f64::from(self.runs)
     }
 
     fn json(&self) -> Value {
-        json!({
+        let mut all = json!({
             "runs": self.runs,
             "seconds": round(self.took.as_secs_f64(), 3),
             "runs_per_second": self.runs_per_second().round(),
-            "steps_per_second": (self.runs_per_second() * 3.0).round(),
-            "transactions": self.ticks,
+            "steps_per_second": self.steps_per_second().round(),
+            "transactions": self.did.ticks,
             "requests_per_transaction": round(self.requests_per_transaction(), 1),
-            "largest_transaction": self.largest,
-        })
+            "largest_transaction": self.did.largest,
+            "statements_per_run": round(self.statements_per_run(), 3),
+            "latency_ms": self.latency.as_ref().map(Latency::json),
+        });
+        if let (Value::Object(all), Value::Object(cost)) = (&mut all, self.cost.json(self.runs)) {
+            all.extend(cost);
+        }
+        all
     }
 
-    fn row(&self, name: &str) -> Vec<String> {
+    /// The columns of [`Load::row`].
+    const HEADER: [&str; 5] = [
+        "measured",
+        "runs/s",
+        "steps/s",
+        "requests per transaction",
+        "statements per run",
+    ];
+
+    fn row(&self) -> Vec<String> {
         vec![
-            name.to_owned(),
             format!("{:.0}", self.runs_per_second()),
-            format!("{:.0}", self.runs_per_second() * 3.0),
-            self.ticks.to_string(),
+            format!("{:.0}", self.steps_per_second()),
             format!("{:.1}", self.requests_per_transaction()),
+            format!("{:.2}", self.statements_per_run()),
         ]
     }
 }
 
-impl Latency {
-    /// Of at least one time.
-    pub fn of(mut times: Vec<Duration>) -> Latency {
-        times.sort_unstable();
-        let at = |share: f64| {
-            let position = (times.len() as f64 * share).ceil() as usize;
-            let time = times.get(
-                position
-                    .saturating_sub(1)
-                    .min(times.len().saturating_sub(1)),
-            );
-            round(time.map_or(0.0, Duration::as_secs_f64) * 1000.0, 3)
-        };
-        Latency {
-            p50: at(0.5),
-            p99: at(0.99),
-            worst: at(1.0),
-        }
-    }
-}
-
-impl Memory {
-    /// As the system counts it; zero where it does not say.
-    pub fn now() -> Memory {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-            round(kib.unwrap_or(0.0) / 1024.0, 1)
-        };
-        Memory {
-            now: field("VmRSS:"),
-            peak: field("VmHWM:"),
-        }
-    }
-}
-
-impl Figures {
+impl Figures<'_> {
     /// For programs.
     pub fn json(&self) -> Value {
-        json!({
+        let args = self.args;
+        let mut all = json!({
             "store": self.store,
-            "store_alone": self.raw.json(),
-            "engine_under_load": self.load.json(),
-            "engine_over_store": round(self.ratio(), 3),
-            "engines": self.engines,
-            "cluster_without_network": self.clusters.first().map(Load::json),
-            "cluster_with_network": self.clusters.get(1).map(Load::json),
-            "latency_ms": {
-                "p50": self.latency.p50, "p99": self.latency.p99, "max": self.latency.worst,
-            },
-            "memory_mib": {
-                "before_load": self.idle.now, "after": self.busy.now, "peak": self.busy.peak,
-            },
-        })
+            "workload": args.workload.name(),
+            "steps_per_run": args.workload.steps(),
+            "shape": args.shape.name(),
+            "in_flight": args.in_flight,
+            "rate_per_second": args.rate,
+            "engines": args.engines,
+        });
+        if let Value::Object(all) = &mut all {
+            self.measured(all);
+        }
+        all
+    }
+
+    fn measured(&self, all: &mut Map<String, Value>) {
+        let mut put = |name: &str, value: Value| all.insert(name.to_owned(), value);
+        put("store_alone", self.raw.as_ref().map(Load::json).into());
+        put("engine_under_load", self.load.json());
+        put(
+            "engine_over_store",
+            self.over_store().map(|r| round(r, 3)).into(),
+        );
+        for (network, load) in &self.clusters {
+            put(&format!("cluster_{}_network", with(*network)), load.json());
+        }
+        put("latency_ms", self.idle.json());
+        let engine = self.load.runs_per_second();
+        put(
+            "yardstick",
+            self.yardstick.as_ref().map(|y| y.json(engine)).into(),
+        );
     }
 
     /// For people.
     pub fn table(&self) {
-        output::table(
-            &[
-                "measured",
-                "runs/s",
-                "steps/s",
-                "transactions",
-                "requests per transaction",
-            ],
-            self.rows(),
+        let loads = self.loads();
+        let row = |(name, load): &(String, &Load)| named(name, load.row());
+        output::table(&Load::HEADER, loads.iter().map(row).collect());
+        let times = loads
+            .iter()
+            .filter_map(|(name, load)| Some((name.as_str(), load.latency.as_ref()?)));
+        let times = times.chain([("one at a time", &self.idle)]);
+        let row = |(name, latency): (&str, &Latency)| {
+            named(name, latency.figures().map(|millis| format!("{millis:.2}")))
+        };
+        table(
+            &["latency, ms", "p50", "p99", "p99.9", "longest"],
+            times.map(row).collect(),
         );
-        output::data(&format!(
-            "\nengine / store alone  {:.0} %\nlatency, idle         p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms\n\
-             memory                {:.0} MiB before the load, {:.0} MiB after it, {:.0} MiB at most",
-            self.ratio() * 100.0,
-            self.latency.p50,
-            self.latency.p99,
-            self.latency.worst,
-            self.idle.now,
-            self.busy.now,
-            self.busy.peak,
-        ));
+        let row = |(name, load): &(String, &Load)| named(name, load.cost.row(load.runs));
+        let header: Vec<&str> = ["cost of a run"].into_iter().chain(Cost::HEADER).collect();
+        table(&header, loads.iter().map(row).collect());
+        self.ratios();
     }
 
-    fn rows(&self) -> Vec<Vec<String>> {
-        let mut rows = vec![
-            self.raw.row("store alone"),
-            self.load.row("engine under load"),
-        ];
-        for (load, with) in self.clusters.iter().zip(["without", "with"]) {
-            rows.push(load.row(&format!("{} engines {with} a network", self.engines)));
+    /// What the engine reaches of what others do.
+    fn ratios(&self) {
+        let (engine, raw) = (self.load.runs_per_second(), self.raw.as_ref());
+        let yardstick = self.yardstick.iter().flat_map(|all| all.rows(engine));
+        let raw = raw.map(|raw| {
+            let rate = raw.runs_per_second();
+            let cells = [format!("{rate:.0}"), format!("{:.2}", engine / rate)];
+            named("store alone", cells)
+        });
+        let rows: Vec<_> = raw.into_iter().chain(yardstick).collect();
+        if !rows.is_empty() {
+            table(&["yardstick", "per second", "engine / it"], rows);
         }
-        rows
     }
 
-    fn ratio(&self) -> f64 {
-        self.load.runs_per_second() / self.raw.runs_per_second()
+    /// All loads with their names.
+    fn loads(&self) -> Vec<(String, &Load)> {
+        let raw = self.raw.iter().map(|raw| ("store alone".to_owned(), raw));
+        let one = [("engine under load".to_owned(), &self.load)];
+        let clusters = self.clusters.iter().map(|(network, load)| {
+            let (engines, with) = (self.args.engines, with(*network));
+            (format!("{engines} engines {with} a network"), load)
+        });
+        raw.chain(one).chain(clusters).collect()
+    }
+
+    fn over_store(&self) -> Option<f64> {
+        let raw = self.raw.as_ref()?;
+        Some(self.load.runs_per_second() / raw.runs_per_second())
     }
 }
 
-fn round(number: f64, digits: i32) -> f64 {
+/// Below what was printed before.
+fn table(header: &[&str], rows: Vec<Vec<String>>) {
+    output::data("");
+    output::table(header, rows);
+}
+
+fn with(network: bool) -> &'static str {
+    if network { "with" } else { "without" }
+}
+
+fn named(name: &str, cells: impl IntoIterator<Item = String>) -> Vec<String> {
+    [name.to_owned()].into_iter().chain(cells).collect()
+}
+
+/// With so many digits behind the point.
+pub fn round(number: f64, digits: i32) -> f64 {
     let scale = 10_f64.powi(digits);
     (number * scale).round() / scale
 }
