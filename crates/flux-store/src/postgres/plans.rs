@@ -53,11 +53,11 @@ fn types(name: &str) -> &'static str {
     match name {
         "advance" => {
             "(uuid[], uuid[], bigint[], bigint[], uuid[], text[], text[], uuid[], text[], bigint[], \
-                uuid[])"
+                uuid[], uuid[])"
         }
         "finish" => {
             "(uuid[], uuid[], bigint[], bigint[], uuid[], text[], uuid[], text[], bigint[], \
-                bigint[], text[], bigint[], text[], uuid[], uuid[])"
+                bigint[], text[], bigint[], text[], uuid[], uuid[], uuid[])"
         }
         "submissions" => {
             "(uuid[], text[], text[], text[], text[], text[], bigint[], text[], bigint[], text[], \

@@ -9,13 +9,15 @@ use super::super::conn::Conn;
 use super::super::shared::queries::commit::mark;
 use super::super::shared::writer::Answer;
 use super::super::{Id, RawId};
+use super::owners;
 use crate::codec::signed;
 use crate::error::Fail;
 use crate::sql::sql;
 
 /// The guards, and the history of those that found their row. `ANY` keeps the plan on the primary
-/// key, whatever the statistics say, and nothing fits the condition of a partial index. Values: arrays of branch, owner, epoch, commit number, mark,
-/// memory, node, run, events, time; then the branches again.
+/// keys, whatever the statistics say, and nothing fits the condition of a partial index. Values: arrays of
+/// branch, owner, epoch, commit number, mark, memory, node, run, events, time; then the branches and the
+/// owners again.
 pub(crate) const ADVANCE: &str = "\
     WITH wanted AS (SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
         AS w(id, owner, epoch, commit_no, mark, memory, node, run_id, events, now)), \
@@ -24,11 +26,12 @@ pub(crate) const ADVANCE: &str = "\
             signals_after = NULL, join_ok = NULL, join_fault = NULL \
         FROM wanted w WHERE branch.id = ANY(?) AND branch.id = w.id \
             AND branch.owner IS NOT DISTINCT FROM w.owner AND branch.epoch = w.epoch AND branch.commit_no = w.commit_no \
-        RETURNING branch.id, branch.pool = '!paused' AS paused), \
+        RETURNING branch.id, branch.pool = '!paused' AS paused, \
+            w.run_id, branch.commit_no, w.epoch, w.owner, w.now, w.node, w.events), \
     kept AS (INSERT INTO history (run_id, branch_id, commit_no, epoch, engine, at, node, events) \
-        SELECT w.run_id, w.id, w.commit_no + 1, w.epoch, coalesce((SELECT name FROM member \
-            WHERE incarnation = w.owner), ''), w.now, w.node, w.events \
-        FROM wanted w JOIN done ON done.id = w.id) \
+        SELECT run_id, id, commit_no, epoch, coalesce(owners.name, ''), now, node, events \
+        FROM done LEFT JOIN (SELECT incarnation, name FROM member WHERE incarnation = ANY(?)) AS owners \
+            ON owners.incarnation = done.owner) \
     SELECT id, CAST(paused AS INTEGER) FROM done";
 
 pub(super) async fn all(
@@ -53,6 +56,7 @@ pub(super) async fn all(
         .texts(each().map(|c| c.history.as_str()))
         .ints(each().map(|c| c.now.as_micros()).collect())
         .ids(ids())
+        .ids(owners(each()))
         .rows::<(Id, Integer)>();
     let rows: Vec<(RawId, i32)> = conn
         .with_hash_joins(async |conn| statement.load(conn).await)

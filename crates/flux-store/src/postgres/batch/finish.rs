@@ -13,6 +13,7 @@ use super::super::shared::queries::effects::Effects;
 use super::super::shared::queries::end::{self, Closed};
 use super::super::shared::writer::Answer;
 use super::super::{Id, RawId};
+use super::owners;
 use crate::codec::{final_state, run_state, signed, to_json};
 use crate::error::Fail;
 use crate::sql::sql;
@@ -22,7 +23,7 @@ use crate::sql::sql;
 /// its memory and the node of its commit point. `ANY` keeps the plan on the primary keys, and nothing
 /// here fits the condition of a partial index, which the planner would rather read in full. Values: arrays of branch, owner, epoch, commit
 /// number, mark, node, run, events, time, state of the branch, its fault, state of the run, outcome;
-/// then the branches and the runs again.
+/// then the branches, the owners and the runs again.
 pub(crate) const FINISH: &str = "\
     WITH wanted AS (SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
         AS w(id, owner, epoch, commit_no, mark, node, run_id, events, now, state, fault, \
@@ -30,19 +31,21 @@ pub(crate) const FINISH: &str = "\
     done AS (DELETE FROM branch USING wanted w \
         WHERE branch.id = ANY(?) AND branch.id = w.id AND branch.owner IS NOT DISTINCT FROM w.owner \
             AND branch.epoch = w.epoch AND branch.commit_no = w.commit_no AND branch.root = 1 \
-        RETURNING branch.id, branch.created_at, branch.node, branch.memory), \
+        RETURNING branch.id, branch.created_at, branch.node AS last_node, branch.memory, w.owner, \
+            w.epoch, w.commit_no + 1 AS commit_no, w.mark, w.node, w.run_id, w.events, w.now, w.state, \
+            w.fault, w.run_state, w.outcome), \
     kept AS (INSERT INTO history (run_id, branch_id, commit_no, epoch, engine, at, node, events) \
-        SELECT w.run_id, w.id, w.commit_no + 1, w.epoch, coalesce((SELECT name FROM member \
-            WHERE incarnation = w.owner), ''), w.now, w.node, w.events \
-        FROM wanted w JOIN done ON done.id = w.id), \
+        SELECT run_id, id, commit_no, epoch, coalesce(owners.name, ''), now, node, events \
+        FROM done LEFT JOIN (SELECT incarnation, name FROM member WHERE incarnation = ANY(?)) AS owners \
+            ON owners.incarnation = done.owner), \
     buried AS (INSERT INTO ended_branch (run_id, id, parent_id, idx, root, state, epoch, \
             commit_no, lost, node, created_at, updated_at, last_commit, memory, fault) \
-        SELECT w.run_id, w.id, NULL, 0, 1, w.state, w.epoch, w.commit_no + 1, 0, \
-            CASE WHEN w.state = 4 THEN done.node ELSE w.node END, done.created_at, w.now, w.mark, \
-            CASE WHEN w.state = 4 THEN done.memory END, w.fault \
-        FROM wanted w JOIN done ON done.id = w.id), \
+        SELECT run_id, id, NULL, 0, 1, state, epoch, commit_no, 0, \
+            CASE WHEN state = 4 THEN last_node ELSE node END, created_at, now, mark, \
+            CASE WHEN state = 4 THEN memory END, fault \
+        FROM done), \
     closed AS (UPDATE run SET state = w.run_state, outcome = w.outcome, ended_at = w.now \
-        FROM wanted w JOIN done ON done.id = w.id \
+        FROM done w \
         WHERE run.id = ANY(?) AND run.id = w.run_id AND run.ended_at IS NULL \
         RETURNING w.id, run.parent_branch, run.attached, \
             CAST(EXISTS (SELECT 1 FROM schedule WHERE schedule.last_run = run.id) AS INTEGER) \
@@ -126,6 +129,7 @@ async fn finish(conn: &mut Conn, commits: &[(usize, &Commit, &Outcome)]) -> Resu
         )
         .owned_texts(texts)
         .ids(ids())
+        .ids(owners(each()))
         .ids(runs())
         .rows::<Types>();
     conn.with_hash_joins(async |conn| statement.load(conn).await)

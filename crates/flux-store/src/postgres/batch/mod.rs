@@ -9,7 +9,7 @@ pub(super) mod advance;
 pub(super) mod finish;
 pub(super) mod submit;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use flux_core::ports::branches::{Commit, Then};
 use uuid::Uuid;
@@ -44,6 +44,12 @@ pub(crate) async fn apply(conn: &mut Conn, writes: &[&Write]) -> Result<Vec<Opti
     finish::all(conn, &ends, &mut answers).await?;
     submit::all(conn, &submissions, &mut answers).await?;
     Ok(answers)
+}
+
+/// Who makes these commits, each once.
+fn owners<'c>(commits: impl Iterator<Item = &'c Commit>) -> Vec<Uuid> {
+    let owners: BTreeSet<Uuid> = commits.map(|c| c.fence.owner.uuid()).collect();
+    owners.into_iter().collect()
 }
 
 /// Whether it changes nothing but its branch, and its run when that ends.

@@ -133,11 +133,9 @@ impl Fleet {
         }
         let node = &self.nodes[self.turn % self.nodes.len()];
         self.turn += 1;
-        let (store, engine) = (Arc::clone(&node.store), node.engine.handle());
+        let engine = node.engine.handle();
         async move {
-            let count = runs.len() as u32;
-            store.submit(runs).await?;
-            engine.nudge(count);
+            engine.submit(runs).await?;
             Ok(())
         }
     }
