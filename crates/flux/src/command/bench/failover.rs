@@ -1,10 +1,11 @@
 //! `flux bench failover`
 
+use super::Common;
 use super::cost::mib;
 use super::holder::Holder;
+use super::place::{Place, open_files};
 use super::process::Process;
 use super::report::round;
-use super::{Common, Place, open_files};
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::output::{self, Format};

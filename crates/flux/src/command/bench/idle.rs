@@ -1,9 +1,10 @@
 //! `flux bench idle`
 
+use super::Common;
 use super::cost::mib;
+use super::place::Place;
 use super::process::Process;
 use super::report::round;
-use super::{Common, Place};
 use crate::config::Config;
 use crate::database::Database;
 use crate::exit::Failure;

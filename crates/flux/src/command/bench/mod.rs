@@ -1,6 +1,7 @@
 //! `flux bench`: what the engine reaches here and now.
 //!
 //! ```text
+//!   place.rs      a temporary store, where all of it happens
 //!   sitting.rs    the measurements of one sitting ──► report.rs
 //!     raw.rs        the store without an engine
 //!     load.rs       shapes of load ── fleet.rs: engines in this process
@@ -19,6 +20,7 @@ mod idle;
 mod latency;
 mod load;
 mod pgbench;
+mod place;
 mod proc;
 mod process;
 mod raw;
@@ -29,9 +31,8 @@ mod workload;
 mod yardstick;
 
 use super::start::Stop;
-use crate::config::{Config, Setting};
-use crate::database::Database;
-use crate::exit::{Failure, INTERRUPTED, UNAVAILABLE};
+use crate::config::Config;
+use crate::exit::{Failure, INTERRUPTED};
 use crate::output::Format;
 use crate::wiring;
 use flux_core::chart::{Chart, Compiler};
@@ -41,12 +42,10 @@ use flux_core::ports::runs::NewRun;
 use flux_core::value::{self, Value};
 use flux_engine::{RunOptions, deploy, new_run};
 use flux_failover::SystemClock;
-use flux_store::{Address, Store};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::path::{Path, PathBuf};
+use flux_store::Store;
+use place::Place;
+use std::path::PathBuf;
 use std::sync::Arc;
-use tempfile::TempDir;
-use uuid::Uuid;
 use workload::Workload;
 
 /// Measures how many runs the engine gets done, how fast, and what they cost
@@ -109,71 +108,8 @@ pub async fn run(args: &Args, mut config: Config) -> Result<(), Failure> {
         measured = measuring => measured,
         () = stop.wanted() => Err(Failure::new(INTERRUPTED, "stopped before the end")),
     };
-    place.clear(&config).await?;
-    measured
-}
-
-/// A temporary place like the configured one, where nobody else works.
-struct Place(TempDir);
-
-impl Place {
-    /// From now on the configuration leads there.
-    fn make(within: Option<&PathBuf>, config: &mut Config) -> Result<Place, Failure> {
-        let within = within.cloned().unwrap_or_else(std::env::temp_dir);
-        let folder = tempfile::tempdir_in(&within).map_err(|error| {
-            let (within, code) = (within.display(), 1);
-            Failure::new(
-                code,
-                format!("cannot make a temporary folder in {within}: {error}"),
-            )
-            .help("--folder names a folder that can be written to")
-        })?;
-        let (key, value) = match &config.database {
-            Database::File(_) => {
-                config.database = Database::File(folder.path().join("flux.db"));
-                ("data_dir", folder.path().display().to_string())
-            }
-            Database::Server(_) => {
-                let schema = format!("bench_{}", Uuid::now_v7().simple());
-                let url = Address::url_with_schema(&config.given["database_url"].value, &schema);
-                let address = url.parse::<Address>();
-                let address = address.map_err(|error| Failure::new(1, error.to_string()))?;
-                config.database = Database::Server(address);
-                ("database_url", url)
-            }
-        };
-        let source = "bench".to_owned();
-        config.given.insert(key, Setting { value, source });
-        Ok(Place(folder))
-    }
-
-    fn folder(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Removes what is not in the folder, which removes itself.
-    async fn clear(self, config: &Config) -> Result<(), Failure> {
-        if let Database::Server(address) = &config.database {
-            let dropped = flux_store::postgres::drop_schema(address).await;
-            dropped.map_err(|error| Failure::new(UNAVAILABLE, error.to_string()))?;
-        }
-        Ok(())
-    }
-}
-
-/// Lets this process, and those that it starts, have so many files open.
-fn open_files(count: u64) -> Result<(), Failure> {
-    let limits = getrlimit(Resource::Nofile);
-    if let Some(most) = limits.maximum.filter(|most| *most < count) {
-        let text = format!("{count} open files are needed, and {most} are allowed");
-        return Err(Failure::new(1, text).help("raise the limit (`ulimit -Hn`), or ask for fewer"));
-    }
-    let raised = Rlimit {
-        current: limits.maximum,
-        ..limits
-    };
-    setrlimit(Resource::Nofile, raised)
-        .map_err(|error| Failure::new(1, format!("cannot raise the limit of open files: {error}")))
+    let cleared = place.clear(&config).await;
+    measured.and(cleared)
 }
 
 /// What every measurement works on.
