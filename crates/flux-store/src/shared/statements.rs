@@ -93,7 +93,7 @@ const FIXED: [(&str, &str); 63] = [
 pub(crate) fn statements() -> BTreeMap<&'static str, String> {
     let mut all: BTreeMap<&'static str, String> = BTreeMap::new();
     all.extend(FIXED.map(|(name, text)| (name, text.to_owned())));
-    all.insert("cluster", members::CLUSTER.to_owned());
+    all.insert("cluster", members::cluster_text(""));
     all.insert("outlook", outlook::text(""));
     all.insert("members", members::members_text());
     all.insert("heartbeat", members::heartbeat_text());

@@ -25,7 +25,7 @@ use flux_core::ports::throttles::{ThrottleRecord, Throttles};
 use flux_core::throttle::Throttle;
 
 use super::Opener;
-use super::queries::{branches, definitions, history, members, runs, throttles};
+use super::queries::{branches, definitions, history, runs, throttles};
 use super::reader::Readers;
 use super::writer::{Answer, Write, Writer};
 use crate::stats::Stats;
@@ -251,8 +251,10 @@ impl Definitions for Store {
 #[async_trait]
 impl Identity for Store {
     async fn cluster(&self) -> Result<Cluster, Error> {
-        let cluster = async |conn: &mut super::Conn| members::cluster(conn).await;
-        self.readers.read(cluster).await
+        match self.writer.write(Write::Cluster).await? {
+            Answer::Cluster(cluster) => Ok(cluster),
+            _ => unexpected(),
+        }
     }
 }
 

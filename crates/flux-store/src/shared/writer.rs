@@ -16,6 +16,7 @@ use flux_core::ports::branches::{
     ClaimRequest, Claims, Commit, Committed, Fence, Outlook, Release,
 };
 use flux_core::ports::definitions::{Firing, NewDefinition, ScheduleRecord};
+use flux_core::ports::identity::Cluster;
 use flux_core::ports::members::{Joined, Member, NewMember, Takeover};
 use flux_core::ports::operations::{Change, Operated, Recovery};
 use flux_core::ports::runs::{Event, NewRun, Signalled, Submitted, Taker};
@@ -48,6 +49,7 @@ const AGAIN: (Duration, Duration) = (Duration::from_millis(2), Duration::from_mi
 /// for all the time travels along: readers are for people, and rest when nobody looks.
 pub(crate) enum Write {
     Outlook(Option<String>, Timestamp),
+    Cluster,
     Claim(ClaimRequest),
     Owned(Incarnation),
     Schedules,
@@ -84,6 +86,7 @@ pub(crate) enum Write {
 /// What came of it.
 pub(crate) enum Answer {
     Outlook(Outlook),
+    Cluster(Cluster),
     Claims(Claims),
     Owned(Vec<(BranchId, Fence)>),
     Schedules(Vec<ScheduleRecord>),
@@ -294,11 +297,10 @@ async fn transaction(
     every: bool,
     committing: &mut bool,
 ) -> Result<Vec<Option<Answer>>, Fail> {
-    if let [Write::Outlook(pool, now)] = writes {
-        // An engine that has nothing to do asks this all the time, and nothing else.
+    if let [write @ (Write::Outlook(..) | Write::Cluster)] = writes {
+        // An engine that has nothing to do asks this all the time, and hardly anything else.
         conn.begin_alone();
-        let outlook = outlook::outlook(conn, pool.as_deref(), *now).await?;
-        return Ok(vec![Some(Answer::Outlook(outlook))]);
+        return Ok(vec![Some(one(conn, write).await?)]);
     }
     conn.begin().await?;
     match all(conn, writes, every, committing).await {
@@ -341,6 +343,7 @@ async fn one(conn: &mut Conn, write: &Write) -> Result<Answer, Fail> {
         Write::Outlook(pool, now) => {
             Answer::Outlook(outlook::outlook(conn, pool.as_deref(), *now).await?)
         }
+        Write::Cluster => Answer::Cluster(members::cluster(conn).await?),
         Write::Claim(request) => Answer::Claims(claim::claim(conn, request).await?),
         Write::Owned(owner) => Answer::Owned(branches::owned(conn, *owner).await?),
         Write::Schedules => Answer::Schedules(definitions::schedules(conn).await?),

@@ -33,7 +33,10 @@ pub(crate) const LEAVE: &str = "\
     DELETE FROM member WHERE incarnation = ? AND NOT EXISTS \
         (SELECT 1 FROM branch WHERE branch.owner = member.incarnation)";
 
-pub(crate) const CLUSTER: &str = "SELECT cluster_id, key FROM cluster";
+/// It runs outside any transaction, so it names the schema itself.
+pub(crate) fn cluster_text(schema: &str) -> String {
+    format!("SELECT cluster_id, key FROM {schema}cluster")
+}
 
 pub(crate) fn insert_text() -> String {
     format!(
@@ -63,7 +66,10 @@ pub(crate) fn members_text() -> String {
 
 /// The cluster of these tables.
 pub(crate) async fn cluster(conn: &mut Conn) -> Result<Cluster, Fail> {
-    let rows: Vec<(RawId, String)> = sql(CLUSTER).rows::<(Id, Text)>().load(conn).await?;
+    let rows: Vec<(RawId, String)> = sql(cluster_text(&conn.schema()))
+        .rows::<(Id, Text)>()
+        .load(conn)
+        .await?;
     let at = At {
         table: "cluster",
         row: &1,
