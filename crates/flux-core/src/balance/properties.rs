@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::tests::{STALENESS, at, cluster, incarnation, load, report, scored, shares};
+use super::tests::{
+    STALENESS, at, cluster, incarnation, load, parts_of_new, report, scored, shares,
+};
 use super::*;
 
 fn any_count() -> impl Strategy<Value = Vec<Load>> {
@@ -44,6 +46,18 @@ proptest! {
         prop_assert_eq!(shares.iter().sum::<u32>(), ready.min(free(&loads)));
         for (share, load) in shares.iter().zip(&loads) {
             prop_assert!(*share <= load.free());
+        }
+    }
+
+    #[test]
+    fn what_a_submission_keeps_is_its_part_and_the_ties(loads in any_count(), new in 0_u32..3_000) {
+        let (parts, shares) = (parts_of_new(&loads, new), shares(&loads, new));
+        for (me, load) in loads.iter().enumerate() {
+            prop_assert!(parts[me] >= shares[me] && parts[me] <= new.min(load.free()));
+            for other in (0..loads.len()).filter(|&i| i != me && shares[i] < loads[i].free()) {
+                let other = loads[other].running + shares[other];
+                prop_assert!(parts[me] == 0 || load.running + parts[me] <= other + 2, "{parts:?}");
+            }
         }
     }
 

@@ -65,6 +65,31 @@ fn all(claim: u32) -> Share {
     Share { claim, look_again }
 }
 
+/// What each of `loads` keeps of `new` branches that are submitted to it.
+pub(super) fn parts_of_new(loads: &[Load], new: u32) -> Vec<u32> {
+    let balancers = cluster(loads).into_iter().zip(loads);
+    let part = |(mut balancer, load): (Balancer, &Load)| balancer.part_of_new(load, new, at(0));
+    balancers.map(part).collect()
+}
+
+#[test]
+fn who_gets_a_submission_keeps_its_part_and_wins_the_ties() {
+    let idle = [load(0, 10); 3];
+    assert_eq!(parts_of_new(&idle, 1), [1, 1, 1]);
+    assert_eq!(parts_of_new(&idle, 9), [4, 4, 3]);
+    assert_eq!(parts_of_new(&[load(5, 10), load(0, 10)], 1), [0, 1]);
+    assert_eq!(parts_of_new(&[load(5, 10), load(0, 10)], 9), [3, 7]);
+    assert_eq!(parts_of_new(&[load(7, 10)], 9), [3]);
+    assert_eq!(parts_of_new(&[load(10, 10), load(0, 3)], 9), [0, 3]);
+    let mut balancer = cluster(&idle).remove(0);
+    let later = at(0).plus(STALENESS + Duration::from_millis(1));
+    assert_eq!(
+        balancer.part_of_new(&load(0, 10), 9, later),
+        9,
+        "nobody counts any more"
+    );
+}
+
 #[test]
 fn counts_even_out_and_the_full_are_passed_over() {
     let loads = [load(0, 10), load(4, 10), load(9, 10), load(2, 2)];
