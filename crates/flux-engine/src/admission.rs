@@ -114,11 +114,16 @@ impl Admission {
             limit: u32::try_from(slots.num_permits()).unwrap_or(u32::MAX),
             pool: self.pool.clone().filter(|pool| is_private(Some(pool))),
         });
+        let wanted = if taker.is_some() {
+            runs.clone()
+        } else {
+            Vec::new()
+        };
         let asked = self.shop.host.boot();
         let _taking = self.taking.read().await;
-        let submitted = self.shop.runs.submit_and_take(runs.clone(), taker).await;
+        let submitted = self.shop.runs.submit_and_take(runs, taker).await;
         let submitted = submitted.inspect_err(|_| self.doubt())?;
-        let taken = runs.into_iter().zip(&submitted);
+        let taken = wanted.into_iter().zip(&submitted);
         let taken = taken.filter(|(_, submitted)| submitted.taken);
         let taken = taken.map(|(run, _)| Claimed::at_submission(run, self.me));
         self.hand_out(taken.collect(), slots, asked);

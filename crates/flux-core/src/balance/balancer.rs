@@ -111,15 +111,19 @@ impl Balancer {
         share
     }
 
-    /// How many of `new` branches, of which nobody knows yet, to keep with the own load `load`. What could as
+    /// How many of `new` branches, of which nobody knows yet, to keep with the own load `load`. One that could as
     /// well go to another engine stays: there it would start later.
     pub fn part_of_new(&mut self, load: &Load, new: u32, now: BootTime) -> u32 {
         self.forget_the_stale(now);
-        let engines = self.engines(Some(load));
-        let ties = u32::try_from(engines.len()).unwrap_or(u32::MAX).max(1) - 1;
-        let shares = fill::fill(&engines, new.saturating_add(ties));
-        let mine = engines.iter().position(|engine| engine.who == self.me);
-        mine.map_or(0, |mine| shares[mine].min(new).min(load.free()))
+        let mut engines = self.engines(Some(load));
+        // The first wins the ties.
+        engines.sort_by_key(|engine| engine.who != self.me);
+        let is_mine = engines.first().is_some_and(|engine| engine.who == self.me);
+        if is_mine {
+            fill::fill(&engines, new)[0]
+        } else {
+            0
+        }
     }
 
     fn forget_the_stale(&mut self, now: BootTime) {

@@ -76,9 +76,10 @@ pub(super) fn parts_of_new(loads: &[Load], new: u32) -> Vec<u32> {
 fn who_gets_a_submission_keeps_its_part_and_wins_the_ties() {
     let idle = [load(0, 10); 3];
     assert_eq!(parts_of_new(&idle, 1), [1, 1, 1]);
-    assert_eq!(parts_of_new(&idle, 9), [4, 4, 3]);
+    assert_eq!(parts_of_new(&idle, 10), [4, 4, 4]);
     assert_eq!(parts_of_new(&[load(5, 10), load(0, 10)], 1), [0, 1]);
-    assert_eq!(parts_of_new(&[load(5, 10), load(0, 10)], 9), [3, 7]);
+    assert_eq!(parts_of_new(&[load(5, 10), load(0, 10)], 9), [2, 7]);
+    assert_eq!(parts_of_new(&[load(5, 10), load(0, 10)], 10), [3, 8]);
     assert_eq!(parts_of_new(&[load(7, 10)], 9), [3]);
     assert_eq!(parts_of_new(&[load(10, 10), load(0, 3)], 9), [0, 3]);
     let mut balancer = cluster(&idle).remove(0);
