@@ -122,7 +122,8 @@ impl Admission {
         let asked = self.shop.host.boot();
         let _taking = self.taking.read().await;
         let submitted = self.shop.runs.submit_and_take(runs, taker).await;
-        let submitted = submitted.inspect_err(|_| self.doubt())?;
+        // The answer alone may be lost.
+        let submitted = submitted.inspect_err(|_| self.shop.doubt())?;
         let taken = wanted.into_iter().zip(&submitted);
         let taken = taken.filter(|(_, submitted)| submitted.taken);
         let taken = taken.map(|(run, _)| Claimed::at_submission(run, self.me));
@@ -132,12 +133,6 @@ impl Admission {
             self.shop.woke(u32::try_from(left).unwrap_or(u32::MAX));
         }
         Ok(submitted)
-    }
-
-    /// The answer alone may be lost, and branches be ours that nobody runs.
-    pub fn doubt(&self) {
-        self.shop.strays.store(true, Ordering::Relaxed);
-        self.shop.nudge.notify_one();
     }
 
     /// Gives back what is ours and does not run here, if there is any doubt.

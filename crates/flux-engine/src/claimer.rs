@@ -76,6 +76,7 @@ impl Claimer {
                 Err(error) => {
                     let me = self.admission.me;
                     tracing::warn!(engine.id = %me, "cannot claim: {error}; trying again");
+                    // The answer alone may be lost; without a nudge, so that there is a pause.
                     self.shop.strays.store(true, Ordering::Relaxed);
                     return Some(2 * AGAIN);
                 }

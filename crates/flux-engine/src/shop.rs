@@ -8,7 +8,7 @@ use flux_core::ports::branches::Branches;
 use flux_core::ports::peers::Peers;
 use flux_core::ports::runs::Runs;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 
 /// What every worker of an engine shares.
@@ -41,5 +41,11 @@ impl Shop {
     pub fn woke(&self, ready: u32) {
         self.nudge.notify_one();
         self.peers.nudge(ready);
+    }
+
+    /// Perhaps branches are ours that nobody runs here: the claimer finds out.
+    pub fn doubt(&self) {
+        self.strays.store(true, Ordering::Relaxed);
+        self.nudge.notify_one();
     }
 }

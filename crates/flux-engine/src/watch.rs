@@ -9,7 +9,6 @@ use flux_core::ports::branches::{Fence, Release, ReleaseTo};
 use flux_failover::Membership;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -97,8 +96,7 @@ impl Watch {
         self.knowledge.of.send_replace(opening);
         if !strays(&self.shop, &owned).is_empty() {
             // Perhaps the answer is only on its way, which the claimer knows.
-            self.shop.strays.store(true, Ordering::Relaxed);
-            self.shop.nudge.notify_one();
+            self.shop.doubt();
         }
         Ok(())
     }

@@ -173,7 +173,7 @@ fn gather(flags: &Flags, faults: &mut Vec<String>) -> BTreeMap<&'static str, Set
         read_file(&file, must, &mut given, faults);
     }
     for key in KEYS {
-        let variable = format!("FLUX_{}", key.name.to_uppercase());
+        let variable = variable(key.name);
         if let Ok(value) = std::env::var(&variable) {
             given.insert(
                 key.name,
@@ -200,6 +200,11 @@ fn gather(flags: &Flags, faults: &mut Vec<String>) -> BTreeMap<&'static str, Set
         }
     }
     given
+}
+
+/// The environment variable of a setting.
+pub fn variable(key: &str) -> String {
+    format!("FLUX_{}", key.to_uppercase())
 }
 
 fn files(flags: &Flags) -> Vec<(PathBuf, bool)> {

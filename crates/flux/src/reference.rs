@@ -1,7 +1,7 @@
 //! Writes `docs/reference/configuration.md` and `cli.md`, and fails when they are stale.
 //! `FLUX_UPDATE_DOCS=1 cargo test -p flux reference` brings them up to date.
 
-use crate::config::KEYS;
+use crate::config::{KEYS, variable};
 use clap::{Arg, Command, CommandFactory};
 use std::fmt::Write;
 use std::path::Path;
@@ -44,11 +44,11 @@ fn configuration() -> String {
             "" => "-".to_owned(),
             text => format!("`{text}`"),
         };
-        let (name, upper) = (key.name, key.name.to_uppercase());
+        let (name, variable) = (key.name, variable(key.name));
         let meaning = cell(key.meaning);
         line(
             &mut page,
-            &format!("| `{name}` | `FLUX_{upper}` | {default} | {meaning} |"),
+            &format!("| `{name}` | `{variable}` | {default} | {meaning} |"),
         );
     }
     page

@@ -20,8 +20,7 @@ const MAX_SIGNALS: usize = 100;
 
 impl State {
     pub(super) fn claim(&mut self, request: &ClaimRequest) -> Claims {
-        let claimer = self.members.get(&request.owner);
-        if claimer.is_none_or(|member| member.state != MemberState::Alive) {
+        if !self.is_alive(request.owner) {
             return Claims::default();
         }
         self.promote(request);
@@ -162,6 +161,11 @@ impl State {
             branch.step(BranchEvent::Wake);
             branch.updated_at = request.now;
         }
+    }
+
+    pub(super) fn is_alive(&self, member: Incarnation) -> bool {
+        let member = self.members.get(&member);
+        member.is_some_and(|member| member.state == MemberState::Alive)
     }
 
     /// A ready branch gets its next owner.

@@ -6,7 +6,6 @@ use flux_core::ids::{BranchId, CommitNo, Epoch};
 use flux_core::ports::Error;
 use flux_core::ports::branches::NewBranch;
 use flux_core::ports::definitions::{Firing, NewDefinition};
-use flux_core::ports::members::MemberState;
 use flux_core::ports::runs::{NewRun, Submitted, Taker};
 use flux_core::throttle::Scope;
 
@@ -40,13 +39,10 @@ impl State {
 
     /// Whether it is alive, nothing is throttled, and nothing was ready before.
     fn may_take(&self, taker: &Taker) -> bool {
-        let member = self.members.get(&taker.owner);
         let ready = self.branches_where(|branch| {
             branch.state == BranchState::Ready && branch.pool == taker.pool
         });
-        member.is_some_and(|member| member.state == MemberState::Alive)
-            && self.throttles.is_empty()
-            && ready.is_empty()
+        self.is_alive(taker.owner) && self.throttles.is_empty() && ready.is_empty()
     }
 
     /// Asked before anything is written, because nothing can be taken back.

@@ -95,11 +95,7 @@ pub async fn pools_are_apart(ports: Ports) {
     ports.deploy().await;
     let owner = ports.engine(1).await;
     let pool = Some("special".to_owned());
-    let special = NewRun {
-        pool: pool.clone(),
-        ..run(1)
-    };
-    ports.submit(vec![special, run(2)]).await;
+    ports.submit(vec![pinned(1, "special"), run(2)]).await;
     let other = ports.claims_of(Some("other"), owner, 10, 10).await;
     assert!(other.branches.is_empty());
     assert_eq!(ids(&ports.claims(owner, 10, 10).await), [branch_id(2)]);

@@ -281,6 +281,14 @@ pub(crate) fn run(number: u32) -> NewRun {
     }
 }
 
+/// The same in a pool.
+pub(crate) fn pinned(number: u32, pool: &str) -> NewRun {
+    NewRun {
+        pool: Some(pool.to_owned()),
+        ..run(number)
+    }
+}
+
 /// A run that listens to events of type `kind`, or to all of them.
 pub(crate) fn listening(number: u32, kind: Option<&str>) -> NewRun {
     NewRun {

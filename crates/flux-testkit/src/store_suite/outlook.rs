@@ -2,7 +2,6 @@
 
 use flux_core::ports::branches::{Outlook, Wait};
 use flux_core::ports::definitions::{NewDefinition, NewSchedule};
-use flux_core::ports::runs::NewRun;
 
 use super::fixture::*;
 
@@ -23,13 +22,6 @@ fn until(second: i64) -> Wait {
     Wait {
         due_at: Some(at(second)),
         ..Wait::default()
-    }
-}
-
-fn pinned(number: u32, pool: &str) -> NewRun {
-    NewRun {
-        pool: Some(pool.to_owned()),
-        ..run(number)
     }
 }
 

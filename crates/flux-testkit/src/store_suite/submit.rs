@@ -106,11 +106,7 @@ pub async fn a_taker_owns_its_part_from_the_first_moment(ports: Ports) {
 pub async fn nothing_is_taken_past_what_is_ready(ports: Ports) {
     ports.deploy().await;
     let owner = ports.engine(1).await;
-    let elsewhere = NewRun {
-        pool: Some("special".to_owned()),
-        ..run(1)
-    };
-    ports.submit(vec![elsewhere.clone()]).await;
+    ports.submit(vec![pinned(1, "special")]).await;
     let submitted = submit_and_take(&ports, vec![run(2)], taker(owner, 9)).await;
     assert_eq!(submitted, [taken(2)]);
     ports.submit(vec![run(3)]).await;
@@ -124,11 +120,8 @@ pub async fn nothing_is_taken_past_what_is_ready(ports: Ports) {
 pub async fn a_taker_has_no_right_to_the_rest(ports: Ports) {
     ports.deploy().await;
     let owner = ports.engine(1).await;
-    let elsewhere = NewRun {
-        pool: Some("special".to_owned()),
-        ..run(1)
-    };
-    let submitted = submit_and_take(&ports, vec![elsewhere], taker(owner, 9)).await;
+    let elsewhere = vec![pinned(1, "special")];
+    let submitted = submit_and_take(&ports, elsewhere, taker(owner, 9)).await;
     assert_eq!(submitted, [answer(1, true)]);
     ports.throttle("ns/other", Some(1), None).await;
     let submitted = submit_and_take(&ports, vec![run(2)], taker(owner, 9)).await;
@@ -142,10 +135,7 @@ pub async fn only_the_living_take(ports: Ports) {
     ports.kill(dead, leaving).await;
     ports.members.set_draining(leaving).await.expect("drain");
     for (number, owner) in [(1, dead), (2, leaving), (3, incarnation(9))] {
-        let private = NewRun {
-            pool: Some(format!("of {number}")),
-            ..run(number)
-        };
+        let private = pinned(number, &format!("of {number}"));
         let taker = Taker {
             pool: private.pool.clone(),
             ..taker(owner, 9)

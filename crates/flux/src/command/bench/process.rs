@@ -1,7 +1,7 @@
 //! Real engines: processes of this very program, on the store of the benchmark.
 
 use super::proc;
-use crate::config::Config;
+use crate::config::{Config, variable};
 use crate::exit::Failure;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -100,10 +100,6 @@ impl Process {
             proc::proportional_memory(self.pid).unwrap_or(resident),
         )
     }
-}
-
-fn variable(key: &str) -> String {
-    format!("FLUX_{}", key.to_uppercase())
 }
 
 /// Its incarnation, once it is ready; `None` when it has ended before.
